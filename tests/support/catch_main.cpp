@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#if !__has_include(<catch2/catch_all.hpp>)
+#define CATCH_CONFIG_MAIN
+#include <catch2/catch.hpp>
+#endif
