@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace pgsim::kernel {
+
+/// Everything in which the kernel series differ, in one place, each field with its rule. The defaults are 6.6, the
+/// reference series.
+struct KernelSeries {
+    std::string name = "6.6";
+    unsigned major = 6;
+    unsigned minor = 6;
+
+    bool startup_64_masks_cr4 = false;                ///< R1.7: the decompressor keeps only PAE, MCE and LA57
+    bool ident_map_noptishadow = false;               ///< R2.3: bit 58 in level-4 and level-5 pointers
+    bool early_top_pgt_linked = false;                ///< R3.2: [511] is set in the image
+    bool common_startup_64 = false;                   ///< R3.5: CR3 before CR4, PSE on, PGE last
+    bool ibft_in_early_reserve_memory = false;        ///< R5.1
+    bool max_pfn_counts_acpi = false;                 ///< R5.11
+    bool memblock_empty_has_dummy = true;             ///< R5.13: an empty array has cnt 1
+    bool memblock_fixed_array_panics = false;         ///< R5.14: growth before resizing is allowed panics
+    bool randomize_memory_keeps_zone_device = false;  ///< R5.25: no reduction when ZONE_DEVICE is on
+    bool pcid_erratum_by_microcode = false;           ///< R6.3
+    bool clear_slot_minds_acpi = false;               ///< R6.9
+    bool top_down_survives_failure = false;           ///< R6.13
+    bool no_node_is_minus_one = false;                ///< R7.2
+    bool numa_bounds_are_dram = false;                ///< R7.4
+    std::uint64_t node_data_alignment = 4096;         ///< R7.5
+    bool mem_section_root_before_loop = false;        ///< R8.1
+    bool managed_is_present = false;                  ///< R8.12
+    unsigned pg_reserved_bit = 14;                    ///< R8.16
+
+    /// @param release  "6.1", "6.6", "6.12", or a full release string such as "6.1.0-56-amd64"; of other versions the
+    ///                 nearest series below whose rules are known is taken
+    /// @throws Error  when there is no version number in it
+    [[nodiscard]] static KernelSeries of(std::string_view release);
+};
+
+}  // namespace pgsim::kernel
