@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * The one JSON document that the page shows. docs/explorer-data.md explains it; a boot capture is a valid document.
+ * Addresses, table entries and masks are strings, "0x…", lower case; page frame numbers, counts and sizes are numbers.
+ */
+
+/** "0x…", lower case; a stride may be negative: "-0x1000". */
+export type Hex = string;
+
+/** [index, count, first, stride]: `count` entries from `index` on, the k-th of them `first + k * stride`. */
+export type EntryRun = [index: number, count: number, first: Hex, stride: Hex];
+
+export interface TableData {
+  pa: Hex;
+  /** 5 (PML5) … 1 (PT); null only for an `extra_tables` member whose level varies. */
+  level: number | null;
+  entries: EntryRun[];
+}
+
+export interface NamedTableData extends TableData {
+  name: string;
+}
+
+export interface RootData {
+  name: string;
+  pa: Hex;
+  levels: number;
+}
+
+export interface CpuData {
+  cr0: Hex;
+  cr2?: Hex;
+  cr3: Hex;
+  cr4: Hex;
+  efer: Hex;
+  rip?: Hex;
+  rsp?: Hex;
+}
+
+export interface E820Data {
+  start: Hex;
+  size: Hex;
+  type: number;
+}
+
+export interface MemblockRegionData {
+  base: Hex;
+  size: Hex;
+  nid: number;
+  flags: number;
+}
+
+export interface MemblockData {
+  memory: MemblockRegionData[];
+  reserved: MemblockRegionData[];
+}
+
+export interface MemblockCallData {
+  op: string;
+  base?: Hex;
+  size?: Hex | number;
+  by?: string;
+}
+
+export interface NodeData {
+  nid: number;
+  pgdat?: Hex;
+  node_start_pfn: number;
+  node_spanned_pages: number;
+}
+
+export interface ZoneData {
+  nid: number;
+  name: string;
+  start_pfn: number;
+  spanned: number;
+  present: number;
+  managed: number;
+}
+
+export interface CheckpointData {
+  name: string;
+  cpu: CpuData;
+  root: Hex;
+  levels: number;
+  extra_roots?: RootData[];
+  tables: TableData[];
+  extra_tables?: NamedTableData[];
+  memblock?: MemblockData;
+  memblock_calls?: MemblockCallData[];
+  globals?: Record<string, unknown>;
+  e820_kernel?: E820Data[];
+  nodes?: NodeData[];
+  zones?: ZoneData[];
+  early_faults?: Hex[];
+  /** Functions responsible for what changed since the checkpoint before, in the order in which they ran. */
+  functions?: string[];
+  /** One or two sentences about the stage. */
+  summary?: string;
+  /** Simulated time at this checkpoint. */
+  cycle?: number;
+}
+
+export interface LayoutData {
+  phys_base?: Hex;
+  text_pa?: Hex;
+  page_offset_base?: Hex;
+  vmalloc_base?: Hex;
+  vmemmap_base?: Hex;
+  struct_page_size?: number;
+  pglist_data_size?: number;
+  symbols?: Record<string, Hex>;
+}
+
+export interface BootParamsData {
+  e820: E820Data[];
+  ramdisk?: { start: Hex; size: number };
+  decompressor_base?: Hex;
+}
+
+export interface OriginData {
+  function: string;
+  stage: string;
+  rule: string;
+}
+
+/**
+ * [pa, count, before, before stride, after, after stride, origin, cycle, cycle stride]: `count` writes of aligned 8-byte
+ * words, one after another in time and, 8 bytes apart, in memory; `origin` is an index into `origins`.
+ */
+export type WriteRun = [
+  pa: Hex,
+  count: number,
+  before: Hex,
+  beforeStride: Hex,
+  after: Hex,
+  afterStride: Hex,
+  origin: number,
+  cycle: number,
+  cycleStride: number,
+];
+
+export interface ProvenanceData {
+  origins: OriginData[];
+  /** In order of time. */
+  writes: WriteRun[];
+  /** For each checkpoint, in order: how many single writes (runs counted in full) had been made by then. */
+  ends: number[];
+}
+
+export interface ExplorerData {
+  format?: string;
+  name?: string;
+  title?: string;
+  kernel?: { release?: string; series?: string; version?: string };
+  cmdline?: string;
+  cpu?: { phys_bits?: number; features?: string[]; vendor?: string };
+  boot_params?: BootParamsData;
+  acpi_tables?: { sig: string; pa: Hex; len: number }[] | null;
+  layout?: LayoutData;
+  checkpoints: CheckpointData[];
+  provenance?: ProvenanceData;
+}
