@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pgsim/base/address.hpp"
+#include "pgsim/firmware/numa_description.hpp"
+#include "pgsim/kernel/early_param.hpp"
+#include "pgsim/kernel/kernel_series.hpp"
+#include "pgsim/kernel/memblock.hpp"
+
+namespace pgsim::kernel {
+
+/// One block of numa_meminfo: [start, end) bytes belong to node `nid`.
+struct NumaMemblk {
+    std::uint64_t start = 0;
+    std::uint64_t end = 0;
+    int nid = 0;
+    friend bool operator==(const NumaMemblk&, const NumaMemblk&) = default;
+};
+
+/// What initmem_init works on.
+struct NumaInputs {
+    firmware::NumaDescription description;
+    std::uint64_t max_pfn = 0;
+    std::uint64_t pglist_data_size = 174208;  ///< sizeof(pg_data_t), bytes
+    int max_numnodes = 1024;
+    bool acpi_numa = true;  ///< CONFIG_ACPI_NUMA
+    bool numa_emu = false;  ///< CONFIG_NUMA_EMU: numa=fake= works
+    EarlyParams params;
+    KernelSeries series;
+};
+
+/// NODE_DATA of a node: where its pg_data_t lies.
+struct NodeData {
+    int nid = 0;
+    PhysAddr pgdat;
+};
+
+enum class NumaSource : std::uint8_t { srat, dummy };
+
+/// NUMA after initmem_init.
+struct NumaState {
+    NumaSource source = NumaSource::dummy;
+    std::vector<NumaMemblk> meminfo;         ///< after clean-up (and emulation)
+    std::vector<NodeData> nodes;             ///< ascending nid; nodes with memory
+    std::vector<int> online_nodes;           ///< as `nodes`, then memory-less ones of the SRAT's domains
+    std::optional<PhysAddr> distance_table;  ///< cnt x cnt bytes, only when distances were set
+    std::uint64_t distance_cnt = 0;
+    std::vector<std::uint8_t> distances;  ///< row by row; empty without a table
+    std::optional<std::string> panic;     ///< NODE_DATA could not be placed
+    /// What the kernel uses: the table's entry, else 10 on the diagonal and 20 elsewhere.
+    [[nodiscard]] unsigned node_distance(int from, int to) const noexcept;
+};
+
+/// initmem_init: finds the nodes, gives memblock's regions their node ids, places NODE_DATA. [spec R7.2-R7.5]
+[[nodiscard]] NumaState initmem_init(const NumaInputs& inputs, Memblock& memblock);
+
+/// numa_cleanup_meminfo on its own: blocks clamped to [low, high), joined and sorted as the kernel does.
+/// nullopt when blocks of different nodes overlap. [spec R7.4]
+[[nodiscard]] std::optional<std::vector<NumaMemblk>> numa_cleanup_meminfo(std::vector<NumaMemblk> meminfo,
+                                                                          std::uint64_t low, std::uint64_t high,
+                                                                          const Memblock& memblock);
+
+}  // namespace pgsim::kernel
