@@ -17,6 +17,7 @@ struct SetupData {
     PhysAddr address;
     std::uint32_t type = 0;
     std::uint32_t length = 0;
+    friend bool operator==(const SetupData&, const SetupData&) = default;
 };
 
 /// What the boot loader hands to the kernel: the fields of the zero page (struct boot_params) that matter for
@@ -44,10 +45,12 @@ struct BootParams {
     bool efi = false;                  ///< booted by EFI (the efi_info signature is set)
     std::uint64_t payload_offset = 0;  ///< of the compressed kernel in the image; 0 when not known
     std::uint64_t payload_length = 0;
+    friend bool operator==(const BootParams&, const BootParams&) = default;
 };
 
 /// Byte offsets in the zero page. [spec R0.2]
 namespace zero_page {
+inline constexpr std::uint64_t ext_mem_k = 0x002;
 inline constexpr std::uint64_t ext_ramdisk_image = 0x0c0;
 inline constexpr std::uint64_t ext_ramdisk_size = 0x0c4;
 inline constexpr std::uint64_t ext_cmd_line_ptr = 0x0c8;

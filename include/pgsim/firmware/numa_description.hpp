@@ -15,6 +15,7 @@ struct SratMemory {
     std::uint32_t proximity_domain = 0;
     PhysRange range;
     bool hot_pluggable = false;
+    friend bool operator==(const SratMemory&, const SratMemory&) = default;
 };
 
 /// What ACPI says about NUMA: the SRAT's domains in order of first appearance (processor entries first) and its memory
@@ -23,6 +24,7 @@ struct NumaDescription {
     std::vector<std::uint32_t> domains;
     std::vector<SratMemory> memory;
     std::vector<std::uint8_t> distances;
+    friend bool operator==(const NumaDescription&, const NumaDescription&) = default;
 };
 
 /// An ACPI table in memory, e.g. {"FACP", 0x7ffe2068, 244}.
@@ -30,6 +32,7 @@ struct AcpiTable {
     std::string signature;
     PhysAddr address;
     std::uint64_t length = 0;
+    friend bool operator==(const AcpiTable&, const AcpiTable&) = default;
 };
 
 }  // namespace pgsim::firmware

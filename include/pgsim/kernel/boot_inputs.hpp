@@ -30,6 +30,7 @@ struct MemblockRequest {
     std::optional<std::size_t> of;
     std::uint64_t offset = 0;
     std::uint64_t base = 0;
+    friend bool operator==(const MemblockRequest&, const MemblockRequest&) = default;
 };
 
 /// All that a simulated boot may know: what firmware and boot loader gave, the CPU, the kernel's build, and what was
@@ -45,7 +46,9 @@ struct BootInputs {
     std::uint64_t brk_early_bytes = 0;               ///< D of R5.20
     std::vector<PhysRange> mp_table;                 ///< R5.19
     std::vector<PhysRange> acpi_reserved;            ///< R7.1 #4, in order
-    std::vector<MemblockRequest> memblock_requests;  ///< between free_area_init and memblock_free_all, in order
+    /// Between free_area_init and memblock_free_all, in order; nullopt: not known, so the built-in list is taken.
+    std::optional<std::vector<MemblockRequest>> memblock_requests;
+    friend bool operator==(const BootInputs&, const BootInputs&) = default;
 };
 
 }  // namespace pgsim::kernel

@@ -28,6 +28,8 @@ public:
     /// "debian-6.1", "debian-6.12", "defconfig-6.6". @throws Error  for any other name
     [[nodiscard]] static KernelConfig preset(std::string_view name);
 
+    friend bool operator==(const KernelConfig&, const KernelConfig&) = default;
+
 private:
     std::map<std::string, std::string, std::less<>> options_;
 };

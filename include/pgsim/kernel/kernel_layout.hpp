@@ -43,6 +43,8 @@ public:
     /// "debian-6.1", "debian-6.12", "defconfig-6.6". @throws Error  for any other name
     [[nodiscard]] static KernelLayout preset(std::string_view name);
 
+    friend bool operator==(const KernelLayout&, const KernelLayout&) = default;
+
 private:
     std::map<std::string, VirtAddr, std::less<>> symbols_;
 };

@@ -37,6 +37,8 @@ struct KernelSeries {
     ///                 nearest series below whose rules are known is taken
     /// @throws Error  when there is no version number in it
     [[nodiscard]] static KernelSeries of(std::string_view release);
+
+    friend bool operator==(const KernelSeries&, const KernelSeries&) = default;
 };
 
 }  // namespace pgsim::kernel
