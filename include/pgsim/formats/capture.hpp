@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -71,7 +72,7 @@ struct Hex {
 };
 /// List of [first, end).
 using NumberPairs = std::vector<std::pair<std::uint64_t, std::uint64_t>>;
-/// A kernel variable: a number, a "0x…" string, or a list of pairs (pfn_mapped).
+/// A kernel variable: a number (modulo 2^64), a "0x…" string, or a list of pairs (pfn_mapped).
 using GlobalValue = std::variant<std::int64_t, Hex, NumberPairs>;
 
 /// One entry of an E820 table.
@@ -150,6 +151,9 @@ struct Capture {
     /// Null when there is none of this name.
     [[nodiscard]] const CaptureCheckpoint* find(std::string_view checkpoint) const noexcept;
 };
+
+/// Captures larger than this (as JSON text, in bytes) are refused.
+inline constexpr std::size_t max_capture_bytes = std::size_t{64} << 20;
 
 /// Reads a capture, plain JSON or xz-compressed (told by the content, not by the name).
 /// @throws Error  naming file, key path and reason

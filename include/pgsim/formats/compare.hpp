@@ -47,21 +47,24 @@ struct NotCompared {
 
 struct CompareOptions {
     /// Compare up to and including this checkpoint; empty: all that the expected capture has.
-    std::string until;
+    std::string until{};
     /// Compare this checkpoint only; empty: all.
-    std::string only;
+    std::string only{};
     /// Compare Accessed and Dirty bits too, where the format says that they are exact. They are never compared at
     /// decompressor.startup_64 and kernel.startup_64. [spec F16]
     bool accessed_dirty = true;
+    /// Differences that are described, a checkpoint; all are counted.
+    std::uint64_t max_listed = 1000;
 };
 
 /// The outcome for one checkpoint.
 struct CheckpointComparison {
     std::string name;
-    std::uint64_t tables = 0;   ///< tables compared, extra tables included
-    std::uint64_t entries = 0;  ///< entries compared: 512 a table
-    std::uint64_t values = 0;   ///< other values compared
-    std::vector<Difference> differences;
+    std::uint64_t tables = 0;             ///< tables compared, extra tables included
+    std::uint64_t entries = 0;            ///< entries compared: 512 a table
+    std::uint64_t values = 0;             ///< other values compared
+    std::uint64_t difference_count = 0;   ///< all of them
+    std::vector<Difference> differences;  ///< the first CompareOptions::max_listed of them
 };
 
 struct Comparison {
