@@ -57,15 +57,15 @@ enum class MemblockStatus : std::uint8_t {
 /// One line that memblock=debug prints: a range ("reserve", "add", "remove", "phys_free"), a request
 /// ("alloc_try_nid", "alloc_try_nid_raw", "alloc_exact_nid_raw", "phys_alloc_range") or a text ("memblock").
 struct MemblockCall {
-    std::string op;
+    std::string op{};
     std::uint64_t base = 0;  ///< ranges only
     std::uint64_t size = 0;
     std::uint64_t align = 0;     ///< requests only, as the next three
-    std::optional<int> nid;      ///< absent for phys_alloc_range
+    std::optional<int> nid{};    ///< absent for phys_alloc_range
     std::uint64_t from = 0;      ///< lower bound
     std::uint64_t max_addr = 0;  ///< upper bound, 0: current_limit
-    std::string text;            ///< op "memblock" only
-    std::string by;              ///< the calling function
+    std::string text{};          ///< op "memblock" only
+    std::string by{};            ///< the calling function
     [[nodiscard]] bool is_request() const noexcept { return op == "phys_alloc_range" || op.substr(0, 6) == "alloc_"; }
     friend bool operator==(const MemblockCall&, const MemblockCall&) = default;
 };
@@ -96,6 +96,7 @@ public:
     bool can_resize = false;       ///< memblock_allow_resize() was called
     bool movable_node = false;     ///< movable_node_is_enabled(): searches skip HOTPLUG regions
     bool has_some_mirror = false;  ///< searches try mirrored memory first
+    bool debug = true;             ///< memblock_debug: calls are logged
 
     /// The kernel's cnt, which counts the dummy region of an empty array.
     [[nodiscard]] std::size_t cnt(MemblockArray array) const noexcept;
