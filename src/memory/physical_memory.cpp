@@ -194,6 +194,10 @@ std::uint32_t PhysicalMemory::read32(PhysAddr address) const {
     return value;
 }
 
+std::uint64_t PhysicalMemory::peek64(PhysAddr address) const {
+    return answers(regions_->kind_at(address.value())) ? read64(address) : ~std::uint64_t{0};
+}
+
 // Within one frame.
 void PhysicalMemory::read_piece(PhysAddr address, std::span<std::byte> out) const {
     const std::uint64_t begin = address.value();
@@ -289,9 +293,9 @@ void PhysicalMemory::fill(PhysAddr address, std::uint64_t size, std::byte value)
         const std::uint64_t length = std::min<std::uint64_t>(size, frame_bytes - address.offset_in(frame_bytes));
         const auto data = std::span<const std::byte>{pattern}.first(static_cast<std::size_t>(length));
         const std::uint64_t pfn = address.value() >> 12;
-        const bool already = uniform_frame(*regions_, pfn, RegionKind::ram) &&
-                             std::memcmp(readable_frame(pfn) + address.offset_in(frame_bytes), data.data(),
-                                         data.size()) == 0;
+        const bool already =
+            uniform_frame(*regions_, pfn, RegionKind::ram) &&
+            std::memcmp(readable_frame(pfn) + address.offset_in(frame_bytes), data.data(), data.size()) == 0;
         if (!already) {
             write_piece(address, data);
         }

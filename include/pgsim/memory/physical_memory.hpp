@@ -114,6 +114,8 @@ public:
         return read64_slow(address);
     }
     [[nodiscard]] std::uint32_t read32(PhysAddr address) const;  ///< 4-byte aligned
+    /// As `read64`, but leaves no trace: a read of a hole is not recorded as stray.
+    [[nodiscard]] std::uint64_t peek64(PhysAddr address) const;
     /// Any length, any alignment.
     void read(PhysAddr address, std::span<std::byte> out) const;
 

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "pgsim/base/address.hpp"
+#include "pgsim/base/units.hpp"
+#include "pgsim/memory/physical_memory.hpp"
+#include "pgsim/mmu/paging_controls.hpp"
+#include "pgsim/mmu/paging_structure_cache.hpp"
+#include "pgsim/mmu/tlb.hpp"
+#include "pgsim/mmu/walker.hpp"
+
+namespace pgsim {
+
+/// How much of the translation caches takes part.
+enum class CachePolicy : std::uint8_t {
+    off,     ///< every access walks
+    on,      ///< TLB and paging-structure caches; stale translations happen where hardware may show them
+    strict,  ///< as `on`, but a translation that no longer agrees with memory is never used
+};
+
+/// The four types of INVPCID. [SDM-2 "INVPCID"]
+enum class InvpcidType : std::uint8_t { address = 0, single_context = 1, all_with_global = 2, all_but_global = 3 };
+
+/// What a register write takes out of the translation caches. [SDM-3A "Operations that Invalidate TLBs and
+/// Paging-Structure Caches"]
+struct TranslationFlush {
+    enum class Scope : std::uint8_t {
+        nothing,
+        pcid,             ///< non-global translations of `pcid`, and its paging-structure caches
+        pcid_and_global,  ///< all translations of `pcid`, global ones too
+        all_but_global,
+        all,
+    };
+    Scope scope = Scope::nothing;
+    std::uint16_t pcid = 0;
+};
+
+/// Counts since the start or the last `reset_statistics`.
+struct MmuStatistics {
+    std::uint64_t accesses = 0;
+    std::uint64_t tlb_hits = 0;
+    std::uint64_t walks = 0;
+    std::uint64_t walk_steps = 0;      ///< entries read
+    std::uint64_t structure_hits = 0;  ///< walks that began at a cached entry
+    std::uint64_t flag_updates = 0;    ///< accessed and dirty flags written
+    std::uint64_t stale_refused = 0;   ///< CachePolicy::strict: cached translations that memory no longer agreed with
+    std::uint64_t invalidations = 0;
+};
+
+/// The memory-management unit of one processor: the walker, the TLB and the paging-structure caches before it.
+class Mmu {
+public:
+    Mmu();
+
+    /// The registers changed. Caches stay as they are: `flush` is a step of its own.
+    void set_controls(const PagingControls& controls) { controls_ = controls; }
+    [[nodiscard]] const PagingControls& controls() const noexcept { return controls_; }
+    /// The PCID that tags what is cached from now on.
+    void set_pcid(std::uint16_t pcid) noexcept { pcid_ = pcid; }
+
+    void set_policy(CachePolicy policy);
+    [[nodiscard]] CachePolicy policy() const noexcept { return policy_; }
+
+    /// Translates, as an access does: TLB, else a walk (from the deepest cached entry), which sets accessed and dirty
+    /// flags in `memory` (journal origin "MMU") and fills the caches. Never serves a fault from a cache.
+    [[nodiscard]] WalkResult access(PhysicalMemory& memory, VirtAddr virt, Access access);
+
+    /// The physical address when the TLB holds a translation that allows `access` as it is; nullopt: ask `access`.
+    [[nodiscard]] std::optional<PhysAddr> try_tlb(VirtAddr virt, Access access) noexcept;
+
+    /// INVLPG for the current PCID.
+    void invalidate_page(VirtAddr virt);
+    /// INVPCID type 0: non-global translations of one page in one PCID.
+    void invalidate_page(VirtAddr virt, std::uint16_t pcid);
+    void flush(const TranslationFlush& what);
+
+    [[nodiscard]] const Tlb& tlb() const noexcept { return tlb_; }
+    [[nodiscard]] const PagingStructureCache& structure_cache() const noexcept { return structures_; }
+    [[nodiscard]] const MmuStatistics& statistics() const noexcept { return statistics_; }
+    void reset_statistics() noexcept { statistics_ = {}; }
+
+private:
+    [[nodiscard]] std::optional<WalkResult> from_tlb(const PhysicalMemory& memory, VirtAddr virt, Access access);
+    [[nodiscard]] WalkResult walk(PhysicalMemory& memory, VirtAddr virt, Access access);
+    void fill(const WalkResult& walk);
+
+    PagingControls controls_;
+    Tlb tlb_;
+    PagingStructureCache structures_;
+    MmuStatistics statistics_;
+    std::uint16_t pcid_ = 0;
+    CachePolicy policy_ = CachePolicy::on;
+};
+
+}  // namespace pgsim

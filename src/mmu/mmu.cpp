@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "pgsim/mmu/mmu.hpp"
+
+#include "access_rules.hpp"
+
+namespace pgsim {
+
+namespace {
+
+/// While it lives, writes to memory are the MMU's in the journal.
+class MmuOrigin {
+public:
+    explicit MmuOrigin(WriteJournal* journal) : journal_{journal} {
+        if (journal_ != nullptr) {
+            outer_ = journal_->current_origin();
+            journal_->set_origin({"MMU", {}, {}});
+        }
+    }
+    MmuOrigin(const MmuOrigin&) = delete;
+    MmuOrigin& operator=(const MmuOrigin&) = delete;
+    ~MmuOrigin() {
+        if (journal_ != nullptr) {
+            journal_->set_current_origin(outer_);
+        }
+    }
+
+private:
+    WriteJournal* journal_;
+    std::uint32_t outer_ = 0;
+};
+
+bool ia32e(PagingMode mode) noexcept {
+    return mode == PagingMode::four_level || mode == PagingMode::five_level;
+}
+
+}  // namespace
+
+Mmu::Mmu() = default;
+
+void Mmu::set_policy(CachePolicy policy) {
+    policy_ = policy;
+    flush({TranslationFlush::Scope::all, 0});
+}
+
+std::optional<PhysAddr> Mmu::try_tlb(VirtAddr virt, Access access) noexcept {
+    if (policy_ != CachePolicy::on || controls_.mode == PagingMode::none) {
+        return std::nullopt;
+    }
+    const VirtAddr linear = strip_metadata(controls_, virt, access);
+    if (check_address(controls_, linear, access)) {
+        return std::nullopt;
+    }
+    const TlbEntry* const entry = tlb_.find(linear, pcid_);
+    if (entry == nullptr || (access.writes() && !entry->dirty)) {
+        return std::nullopt;
+    }
+    if (detail::violation(controls_, {entry->rights, entry->shadow_stack, entry->protection_key}, access)) {
+        return std::nullopt;
+    }
+    ++statistics_.accesses;
+    ++statistics_.tlb_hits;
+    return entry->base + linear.offset_in(bytes(entry->size));
+}
+
+std::optional<WalkResult> Mmu::from_tlb(const PhysicalMemory& memory, VirtAddr virt, Access access) {
+    const VirtAddr linear = strip_metadata(controls_, virt, access);
+    if (policy_ == CachePolicy::off || check_address(controls_, linear, access)) {
+        return std::nullopt;
+    }
+    const TlbEntry* const entry = tlb_.find(linear, pcid_);
+    if (entry == nullptr || (access.writes() && !entry->dirty)) {
+        return std::nullopt;
+    }
+    if (detail::violation(controls_, {entry->rights, entry->shadow_stack, entry->protection_key}, access)) {
+        // A processor may fault on what the TLB says; ours walks again, which is always allowed.
+        return std::nullopt;
+    }
+    WalkResult result;
+    result.virt_ = linear;
+    result.access_ = access;
+    result.outcome_ = Translation{entry->base + linear.offset_in(bytes(entry->size)),
+                                  entry->size,
+                                  entry->rights,
+                                  TranslationSource::tlb,
+                                  entry->global,
+                                  entry->dirty,
+                                  entry->protection_key,
+                                  entry->pat_index};
+    if (policy_ == CachePolicy::strict) {
+        const WalkResult fresh = QuietWalker{QuietMemory{memory}, controls_}.walk(virt, access);
+        const Translation* const now = fresh.translation();
+        const Translation& cached = *result.translation();
+        if (now == nullptr || fresh.updates_flags() || now->phys != cached.phys || now->rights != cached.rights ||
+            now->page_size != cached.page_size || now->protection_key != cached.protection_key) {
+            ++statistics_.stale_refused;
+            return std::nullopt;
+        }
+    }
+    return result;
+}
+
+WalkResult Mmu::walk(PhysicalMemory& memory, VirtAddr virt, Access access) {
+    const Walker walker{memory, controls_};
+    if (policy_ == CachePolicy::on && ia32e(controls_.mode)) {
+        const VirtAddr linear = strip_metadata(controls_, virt, access);
+        if (!check_address(controls_, linear, access)) {
+            if (const auto start = structures_.find(linear, pcid_)) {
+                WalkResult partial = walker.walk_from(*start, linear, access);
+                if (partial.translation() != nullptr) {
+                    ++statistics_.structure_hits;
+                    return partial;
+                }
+            }
+        }
+    }
+    return walker.walk(virt, access);
+}
+
+WalkResult Mmu::access(PhysicalMemory& memory, VirtAddr virt, Access access) {
+    ++statistics_.accesses;
+    if (controls_.mode == PagingMode::none) {
+        return Walker{memory, controls_}.walk(virt, access);
+    }
+    if (auto hit = from_tlb(memory, virt, access)) {
+        ++statistics_.tlb_hits;
+        return *hit;
+    }
+    WalkResult result = walk(memory, virt, access);
+    ++statistics_.walks;
+    statistics_.walk_steps += result.count_;
+    if (result.updates_flags()) {
+        const MmuOrigin origin{memory.journal()};
+        apply_flag_updates(memory, result);
+        statistics_.flag_updates += result.flag_updates().count;
+    }
+    if (policy_ != CachePolicy::off) {
+        fill(result);
+    }
+    return result;
+}
+
+void Mmu::fill(const WalkResult& walk) {
+    if (const Translation* const t = walk.translation()) {
+        const std::uint64_t page = walk.virt().value() >> static_cast<unsigned>(t->page_size);
+        tlb_.insert({page, t->phys.align_down(bytes(t->page_size)), t->page_size, t->rights, pcid_, t->global, t->dirty,
+                     walk.shadow_stack_, t->protection_key, t->pat_index});
+    }
+    if (!ia32e(controls_.mode) || walk.count_ == 0) {
+        return;
+    }
+    // Each entry but the last named the table of the next; its accessed flag is set by now, unless the walk faulted on
+    // a processor that leaves it clear then: such an entry may not be cached.
+    for (unsigned i = 0; i + 1 < walk.count_; ++i) {
+        const WalkStep& step = walk.steps_[i];
+        const bool accessed = step.entry.has(EntryFlag::a) || (walk.accessed_ >> i & 1) != 0;
+        if (!accessed) {
+            return;
+        }
+        const WalkStep& next = walk.steps_[i + 1];
+        structures_.insert(step.entry.level(), walk.virt(), pcid_,
+                           {next.entry.level(), next.entry_addr.align_down(4096), step.rights});
+    }
+}
+
+void Mmu::invalidate_page(VirtAddr virt) {
+    ++statistics_.invalidations;
+    tlb_.invalidate_page(virt, pcid_, true);
+    structures_.invalidate_pcid(pcid_);
+}
+
+void Mmu::invalidate_page(VirtAddr virt, std::uint16_t pcid) {
+    ++statistics_.invalidations;
+    tlb_.invalidate_page(virt, pcid, false);
+    structures_.invalidate_pcid(pcid);
+}
+
+void Mmu::flush(const TranslationFlush& what) {
+    using Scope = TranslationFlush::Scope;
+    statistics_.invalidations += what.scope == Scope::nothing ? 0U : 1U;
+    switch (what.scope) {
+    case Scope::nothing: break;
+    case Scope::pcid:
+    case Scope::pcid_and_global:
+        tlb_.invalidate_pcid(what.pcid, what.scope == Scope::pcid_and_global);
+        structures_.invalidate_pcid(what.pcid);
+        break;
+    case Scope::all_but_global:
+    case Scope::all:
+        tlb_.invalidate_all(what.scope == Scope::all);
+        structures_.invalidate_all();
+        break;
+    }
+}
+
+}  // namespace pgsim
