@@ -331,7 +331,7 @@ void PhysicalMemory::journal_words(PhysAddr address, std::span<const std::byte> 
         const std::uint64_t to = std::min(word + 8, end);
         std::memcpy(reinterpret_cast<std::byte*>(&after) + (from - word), data.data() + (from - address.value()),
                     static_cast<std::size_t>(to - from));
-        if (explicit_store || before != after) {
+        if (before != after || (explicit_store && after != 0)) {
             journal_->record(PhysAddr{word}, before, after);
         }
     }

@@ -29,7 +29,7 @@ struct WriteRecord {
 
 /// Who wrote which 8-byte word of physical memory, when, and what was there before; in order of the writes.
 ///
-/// An explicit 8-byte store is recorded even when it changes nothing; of a fill or copy only the words that change.
+/// Recorded are all words that change, and explicit 8-byte stores of the value that was there, unless it is 0.
 class WriteJournal {
 public:
     WriteJournal();
