@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "pgsim/firmware/boot_loader.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <span>
+
+namespace pgsim::firmware {
+
+namespace {
+
+constexpr std::uint64_t cmdline_bytes = 2048;
+
+// Regions that are memory chips behind the bus, whatever the system may do with them.
+bool holds_ram(E820Type type) {
+    switch (type) {
+    case E820Type::ram:
+    case E820Type::acpi:
+    case E820Type::nvs:
+    case E820Type::unusable:
+    case E820Type::pmem:
+    case E820Type::pram:
+    case E820Type::reserved_kern:
+    case E820Type::soft_reserved: return true;
+    case E820Type::reserved: return false;
+    }
+    return false;
+}
+
+// The part of an entry that physical addresses can reach.
+PhysRange reachable(const E820Entry& entry) {
+    const std::uint64_t start = std::min(entry.start, PhysSpace::last);
+    const std::uint64_t end = entry.end() < entry.start ? PhysSpace::last : std::min(entry.end(), PhysSpace::last);
+    return PhysRange{PhysAddr{start}, PhysAddr{end}};
+}
+
+template <class T>
+void put(PhysicalMemory& memory, std::uint64_t address, T value) {
+    memory.load(PhysAddr{address}, std::as_bytes(std::span{&value, 1}));
+}
+
+}  // namespace
+
+void map_physical_memory(PhysicalMemory& memory, const BootParams& params, const std::vector<PhysRange>& more) {
+    for (const E820Table* table : {&params.e820_firmware, &params.e820}) {
+        for (const E820Entry& entry : *table) {
+            if (!holds_ram(entry.type)) {
+                memory.map_region(reachable(entry), RegionKind::mmio);
+            }
+        }
+    }
+    for (const E820Table* table : {&params.e820_firmware, &params.e820}) {
+        for (const E820Entry& entry : *table) {
+            if (holds_ram(entry.type)) {
+                memory.map_region(reachable(entry), RegionKind::ram);
+            }
+        }
+    }
+    memory.map_region({PhysAddr{0}, PhysAddr{0xa'0000}}, RegionKind::ram);
+    memory.map_region({PhysAddr{0xa'0000}, PhysAddr{0xc'0000}}, RegionKind::mmio);
+    memory.map_region({PhysAddr{0xc'0000}, PhysAddr{0x10'0000}}, RegionKind::rom);
+    for (const PhysRange& range : more) {
+        memory.map_region(range, RegionKind::ram);
+    }
+}
+
+void load_boot_params(PhysicalMemory& memory, const BootParams& params) {
+    put(memory, 0x40e, params.ebda_segment);
+    put(memory, 0x413, params.base_memory_kb);
+    const auto zero_page_bytes = encode_zero_page(params);
+    memory.load(params.address, zero_page_bytes);
+    if (params.cmd_line_ptr != PhysAddr{}) {
+        std::array<std::byte, cmdline_bytes> text{};
+        const std::size_t length = std::min<std::size_t>(params.cmdline.size(), cmdline_bytes - 1);
+        std::memcpy(text.data(), params.cmdline.data(), length);
+        memory.load(params.cmd_line_ptr, text);
+    }
+    for (std::size_t i = 0; i < params.setup_data.size(); ++i) {
+        const SetupData& node = params.setup_data[i];
+        const std::uint64_t at = node.address.value();
+        put(memory, at, i + 1 < params.setup_data.size() ? params.setup_data[i + 1].address.value() : std::uint64_t{0});
+        put(memory, at + 8, node.type);
+        put(memory, at + 12, node.length);
+    }
+}
+
+}  // namespace pgsim::firmware
