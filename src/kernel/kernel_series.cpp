@@ -51,6 +51,7 @@ KernelSeries series_6_12() {
     KernelSeries s;
     s.name = "6.12";
     s.minor = 12;
+    s.pti_is_early_param = true;
     s.startup_64_masks_cr4 = true;
     s.ident_map_noptishadow = true;
     s.early_top_pgt_linked = true;

@@ -37,6 +37,8 @@ struct MemblockRequest {
 /// random in the real boot. Nothing else steers the result. [spec appendix D]
 struct BootInputs {
     CpuFeatures cpu;
+    /// Whether the CPU leaks kernel memory (RDCL_NO clear); nullopt: judged by vendor and model. Decides PTI (R6.2).
+    std::optional<bool> meltdown_bug;
     KernelSeries series;
     KernelConfig config;
     KernelLayout layout;
@@ -44,6 +46,7 @@ struct BootInputs {
     std::vector<firmware::AcpiTable> acpi_tables;
     firmware::NumaDescription numa;
     std::uint64_t brk_early_bytes = 0;               ///< D of R5.20
+    std::optional<PhysAddr> decompressor_base;       ///< where byte 0 of the compressed image is copied to (R1.4)
     std::vector<PhysRange> mp_table;                 ///< R5.19
     std::vector<PhysRange> acpi_reserved;            ///< R7.1 #4, in order
     /// Between free_area_init and memblock_free_all, in order; nullopt: not known, so the built-in list is taken.

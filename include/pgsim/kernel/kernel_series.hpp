@@ -23,6 +23,7 @@ struct KernelSeries {
     bool memblock_empty_has_dummy = true;             ///< R5.13: an empty array has cnt 1
     bool memblock_fixed_array_panics = false;         ///< R5.14: growth before resizing is allowed panics
     bool randomize_memory_keeps_zone_device = false;  ///< R5.25: no reduction when ZONE_DEVICE is on
+    bool pti_is_early_param = false;                  ///< R6.2: pti_mode is set by parse_early_param
     bool pcid_erratum_by_microcode = false;           ///< R6.3
     bool clear_slot_minds_acpi = false;               ///< R6.9
     bool top_down_survives_failure = false;           ///< R6.13

@@ -84,6 +84,7 @@ struct KernelState {
     std::uint64_t nr_node_ids = 0;
     std::uint64_t highest_memmap_pfn = 0;
     std::uint64_t totalram_pages = 0;
+    std::uint64_t log_buf_len = 0;  ///< bytes; 0: the built-in buffer
 
     // What happened, for whoever looks: not the kernel's variables.
     std::vector<VirtAddr> early_faults;        ///< R4.5, in order, since the start
