@@ -391,6 +391,31 @@ std::uint64_t MemorySnapshot::read64(PhysAddr address) const {
     return 0;
 }
 
+void MemorySnapshot::read_frame(Pfn frame, FrameBytes out) const {
+    const std::uint64_t pfn = frame.value();
+    std::memset(out.data(), 0xff, out.size());
+    if (!regions_) {
+        return;
+    }
+    const std::byte* bytes = zero_frame.data();
+    std::array<std::byte, frame_bytes> made;
+    if (const detail::Frame* resident = detail::find_frame(root_.node_, pfn)) {
+        bytes = resident->bytes.data();
+    } else if (const FrameSource* source = regions_->source_of(pfn)) {
+        source->fill(frame, made);
+        bytes = made.data();
+    }
+    for (std::size_t done = 0; done < frame_bytes;) {
+        const std::uint64_t at = (pfn << 12) + done;
+        const auto length =
+            static_cast<std::size_t>(std::min<std::uint64_t>(frame_bytes - done, regions_->same_kind_until(at) - at));
+        if (answers(regions_->kind_at(at))) {
+            std::memcpy(out.data() + done, bytes + done, length);
+        }
+        done += length;
+    }
+}
+
 RegionKind MemorySnapshot::kind_at(PhysAddr address) const {
     return regions_ ? regions_->kind_at(address.value()) : RegionKind::hole;
 }

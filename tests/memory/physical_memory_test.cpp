@@ -158,3 +158,28 @@ TEST_CASE("Memory with snapshots behaves as a plain map of words", "[memory][pro
         }
     }
 }
+
+TEST_CASE("A snapshot reads whole frames: resident, made by a source, untouched, and where nothing answers", "[memory]") {
+    PhysicalMemory memory = ram(4 * 4096 + 8);
+    memory.write64(0x1008_pa, 42);
+    memory.set_source({Pfn{2}, Pfn{3}}, std::make_shared<PfnPattern>());
+    const MemorySnapshot snapshot = memory.snapshot();
+    std::array<std::uint64_t, 512> words{};
+    const auto read = [&](std::uint64_t pfn) {
+        snapshot.read_frame(Pfn{pfn}, std::as_writable_bytes(std::span{words}));
+        for (std::size_t i = 0; i < words.size(); ++i) {
+            REQUIRE(words[i] == snapshot.read64(PhysAddr{(pfn << 12) + i * 8}));
+        }
+    };
+    read(0);
+    CHECK(words[1] == 0);
+    read(1);
+    CHECK(words[1] == 42);
+    read(2);
+    CHECK(words[1] == (2 << 16 | 8));
+    read(4);  // RAM ends 8 bytes into this frame
+    CHECK(words[0] == 0);
+    CHECK(words[1] == ~std::uint64_t{0});
+    read(9);
+    CHECK(words[0] == ~std::uint64_t{0});
+}

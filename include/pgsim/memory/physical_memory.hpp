@@ -71,6 +71,8 @@ class MemorySnapshot {
 public:
     /// The 8 bytes at an 8-byte aligned address; all ones where nothing answers. Leaves no trace.
     [[nodiscard]] std::uint64_t read64(PhysAddr address) const;
+    /// The 4096 bytes of a frame; ones where nothing answers. Leaves no trace.
+    void read_frame(Pfn frame, FrameBytes out) const;
     [[nodiscard]] RegionKind kind_at(PhysAddr address) const;
 
 private:
