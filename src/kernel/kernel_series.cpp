@@ -65,6 +65,7 @@ KernelSeries series_6_12() {
     s.top_down_survives_failure = true;
     s.no_node_is_minus_one = true;
     s.numa_bounds_are_dram = true;
+    s.crashkernel_generic = true;
     s.node_data_alignment = 64;
     s.mem_section_root_before_loop = true;
     s.managed_is_present = true;

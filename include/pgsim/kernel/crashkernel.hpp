@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include <optional>
 #include <string_view>
 
 #include "pgsim/base/range.hpp"
+#include "pgsim/kernel/kernel_series.hpp"
 #include "pgsim/kernel/memblock.hpp"
 
 namespace pgsim::kernel {
@@ -17,6 +17,6 @@ struct CrashKernel {
 
 /// arch_reserve_crashkernel: `crashkernel=size[@offset]`, `crashkernel=start-end:size,…[@offset]`, `…,high`, `…,low`.
 /// [linux-6.6 arch/x86/kernel/setup.c reserve_crashkernel(), spec R7.1 #8]
-CrashKernel reserve_crashkernel(std::string_view cmdline, Memblock& memblock);
+CrashKernel reserve_crashkernel(std::string_view cmdline, const KernelSeries& series, Memblock& memblock);
 
 }  // namespace pgsim::kernel

@@ -41,6 +41,8 @@ public:
     /// Sorts, lets the highest type win where entries overlap, merges neighbours.
     /// @return false when nothing was done: fewer than two entries, or one that wraps around [spec R5.4]
     bool update_table();
+    /// e820__finish_early_params. @return false: "Invalid user supplied memory map", the kernel panics
+    [[nodiscard]] bool finish_early_params(bool userdef);
     void clear() noexcept { entries_.clear(); }  ///< memmap=exactmap
 
     /// True iff an entry of this type overlaps [start, end). [spec R6.9]

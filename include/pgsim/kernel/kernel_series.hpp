@@ -29,6 +29,7 @@ struct KernelSeries {
     bool top_down_survives_failure = false;           ///< R6.13
     bool no_node_is_minus_one = false;                ///< R7.2
     bool numa_bounds_are_dram = false;                ///< R7.4
+    bool crashkernel_generic = false;                 ///< R7.1 #8: high first for ,high; 16 MiB also at an offset
     std::uint64_t node_data_alignment = 4096;         ///< R7.5
     bool mem_section_root_before_loop = false;        ///< R8.1
     bool managed_is_present = false;                  ///< R8.12

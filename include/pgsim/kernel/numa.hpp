@@ -46,18 +46,24 @@ enum class NumaSource : std::uint8_t { srat, dummy };
 struct NumaState {
     NumaSource source = NumaSource::dummy;
     std::vector<NumaMemblk> meminfo;         ///< after clean-up (and emulation)
-    std::vector<NodeData> nodes;             ///< ascending nid; nodes with memory
-    std::vector<int> online_nodes;           ///< as `nodes`, then memory-less ones of the SRAT's domains
-    std::optional<PhysAddr> distance_table;  ///< cnt x cnt bytes, only when distances were set
+    std::vector<NodeData> nodes;             ///< nodes with memory, ascending
+    std::vector<int> possible_nodes;         ///< node_possible_map, ascending: also nodes without memory
+    std::optional<PhysAddr> distance_table;  ///< numa_distance, distance_cnt^2 bytes; only when distances were set
     std::uint64_t distance_cnt = 0;
-    std::vector<std::uint8_t> distances;  ///< row by row; empty without a table
-    std::optional<std::string> panic;     ///< NODE_DATA could not be placed
-    /// What the kernel uses: the table's entry, else 10 on the diagonal and 20 elsewhere.
+    std::vector<std::uint8_t> distances;  ///< what the table holds, row by row
+    std::uint64_t max_possible_pfn = 0;   ///< end of the highest SRAT block, 0 without one
+    std::optional<std::string> panic;     ///< NODE_DATA of a node could not be placed
+
+    /// The table's entry; without one 10 (same node) or 20. [linux-6.6 arch/x86/mm/numa.c __node_distance()]
     [[nodiscard]] unsigned node_distance(int from, int to) const noexcept;
 };
 
 /// initmem_init: finds the nodes, gives memblock's regions their node ids, places NODE_DATA. [spec R7.2-R7.5]
 [[nodiscard]] NumaState initmem_init(const NumaInputs& inputs, Memblock& memblock);
+
+/// free_area_init gives each possible node without memory a pg_data_t of its own, anywhere; these are appended to
+/// `numa.nodes`. False when one could not be placed. [linux-6.6 mm/mm_init.c free_area_init()]
+bool alloc_memoryless_nodes(const NumaInputs& inputs, NumaState& numa, Memblock& memblock);
 
 /// numa_cleanup_meminfo on its own: blocks clamped to [low, high), joined and sorted as the kernel does.
 /// nullopt when blocks of different nodes overlap. [spec R7.4]
