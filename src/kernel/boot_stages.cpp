@@ -32,8 +32,11 @@ void run_free_area_init(Kernel& k) {
     inputs.params = k.params;
     inputs.series = k.inputs.series;
     k.zones = free_area_init(k.memblock, inputs);
-    const auto& online = k.numa.online_nodes;
-    k.state.nr_node_ids = online.empty() ? 1 : static_cast<std::uint64_t>(*std::max_element(online.begin(), online.end())) + 1;
+    if (!alloc_memoryless_nodes(k.inputs.layout.pglist_data_size, k.numa, k.memblock)) {
+        panic("Cannot allocate node data", "free_area_init", "R7.5");
+    }
+    const auto& possible = k.numa.possible_nodes;
+    k.state.nr_node_ids = possible.empty() ? 1 : static_cast<std::uint64_t>(possible.back()) + 1;
     k.memblock.for_each_mem_pfn_range(numa_no_node, [&k](std::uint64_t, std::uint64_t end, int) {
         k.state.highest_memmap_pfn = std::max(k.state.highest_memmap_pfn, end - 1);
     });

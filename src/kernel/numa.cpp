@@ -311,14 +311,14 @@ NumaState initmem_init(const NumaInputs& inputs, Memblock& memblock) {
     return Setup{inputs, memblock}.run();
 }
 
-bool alloc_memoryless_nodes(const NumaInputs& inputs, NumaState& numa, Memblock& memblock) {
+bool alloc_memoryless_nodes(std::uint64_t pglist_data_size, NumaState& numa, Memblock& memblock) {
     for (const int nid : numa.possible_nodes) {
         const bool placed =
             std::any_of(numa.nodes.begin(), numa.nodes.end(), [nid](const NodeData& node) { return node.nid == nid; });
         if (placed) {
             continue;
         }
-        const auto pgdat = memblock.alloc(inputs.pglist_data_size, 64, "free_area_init");
+        const auto pgdat = memblock.alloc(pglist_data_size, 64, "free_area_init");
         if (!pgdat) {
             return false;
         }

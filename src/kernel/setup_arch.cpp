@@ -84,8 +84,8 @@ void e820_setup(Kernel& k, const firmware::BootParams& params) {
         k.memblock.movable_node = true;
     }
     k.e820.reserve_setup_data(params.setup_data);
-    if (k.params.e820_userdef) {
-        k.e820.update_table();
+    if (!k.e820.finish_early_params(k.params.e820_userdef)) {
+        panic("Invalid user supplied memory map", "e820__finish_early_params", "R5.8");
     }
 }
 
@@ -198,7 +198,7 @@ void setup_arch_numa(Kernel& k) {
 }
 
 void setup_arch_before_paging_init(Kernel& k) {
-    reserve_crashkernel(k.inputs.boot_params.cmdline, k.memblock);
+    reserve_crashkernel(k.inputs.boot_params.cmdline, k.inputs.series, k.memblock);
     k.dma_reserve = find_dma_reserve(k.memblock);
 }
 

@@ -63,7 +63,7 @@ struct NumaState {
 
 /// free_area_init gives each possible node without memory a pg_data_t of its own, anywhere; these are appended to
 /// `numa.nodes`. False when one could not be placed. [linux-6.6 mm/mm_init.c free_area_init()]
-bool alloc_memoryless_nodes(const NumaInputs& inputs, NumaState& numa, Memblock& memblock);
+bool alloc_memoryless_nodes(std::uint64_t pglist_data_size, NumaState& numa, Memblock& memblock);
 
 /// numa_cleanup_meminfo on its own: blocks clamped to [low, high), joined and sorted as the kernel does.
 /// nullopt when blocks of different nodes overlap. [spec R7.4]
