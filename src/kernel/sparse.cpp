@@ -130,7 +130,7 @@ private:
             return zeroed(k_.memblock.alloc_node(size, smp_cache_bytes, nid, name), size, name);
         }
         const std::uint64_t goal = pgdat_address(nid) & ~(section_bytes - 1);
-        const int fallback = k_.numa.online_nodes.empty() ? 0 : k_.numa.online_nodes.front();
+        const int fallback = k_.numa.nodes.empty() ? 0 : k_.numa.nodes.front().nid;
         const int node = k_.memblock.search_pfn_nid(goal >> page_shift).value_or(fallback);
         auto area = k_.memblock.alloc_try_nid(size, smp_cache_bytes, goal, goal + section_bytes, node, name);
         if (!area) {
