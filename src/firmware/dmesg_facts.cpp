@@ -234,9 +234,11 @@ bool DmesgReader::zone_pages(TextScan scan) {
 }
 
 bool DmesgReader::nosave(TextScan scan) {
-    if (const auto range = scan_range(scan)) {
-        list(record_.nosave).push_back(*range);
-    }
+    do {  // logs of serial consoles sometimes lose a line end
+        if (const auto range = scan_range(scan)) {
+            list(record_.nosave).push_back(*range);
+        }
+    } while (scan.past("nosave memory: "));
     return true;
 }
 
@@ -261,7 +263,7 @@ bool DmesgReader::percpu(TextScan scan) {
 
 bool DmesgReader::zonelists(TextScan scan) {
     const auto count = scan.number();
-    if (count && scan.literal(" zonelists") && scan.past("Total pages: ")) {
+    if (count && !record_.zonelists && scan.literal(" zonelists") && scan.past("Total pages: ")) {
         if (const auto pages = scan.number()) {
             record_.zonelists = LogZonelists{*count, *pages};
         }

@@ -60,6 +60,19 @@ std::uint32_t read_u32(const JsonView& value) {
     return static_cast<std::uint32_t>(number);
 }
 
+/// The number; where a file has only the printed word, what that means.
+E820Type read_type(const JsonView& entry) {
+    const auto number = entry.find("type");
+    if (number && !number->is_null()) {
+        return E820Type{read_u32(*number)};
+    }
+    const auto type = e820_type_of(entry.at("type_name").string());
+    if (!type) {
+        entry.at("type_name").fail("unknown kind of memory");
+    }
+    return *type;
+}
+
 E820Table read_map(const JsonView& list) {
     E820Table table = read_list(list, [](const JsonView& entry) {
         const std::uint64_t start = number_or_hex(entry.at("start"));
@@ -70,7 +83,7 @@ E820Table read_map(const JsonView& list) {
         if (size - 1 > ~start) {
             entry.fail("the range runs past the end of the address space");
         }
-        return E820Entry{start, size, E820Type{read_u32(entry.at("type"))}};
+        return E820Entry{start, size, read_type(entry)};
     });
     if (table.size() > e820_max_entries_zeropage) {
         list.fail("boot_params holds 128 entries, the map has " + std::to_string(table.size()));

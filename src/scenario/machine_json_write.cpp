@@ -11,6 +11,14 @@ using namespace firmware;  // the vocabulary of this file
 
 namespace {
 
+// Declared before the templates that call them.
+Json json_of(const LogZone& zone);
+Json json_of(const LogMapping& mapping);
+Json json_of(const LogSrat& entry);
+Json json_of(const LogVmemmap& part);
+Json json_of(const LogNodePages& node);
+Json json_of(const LogUnavailable& entry);
+
 Json json_of(const LogRange& range) {
     return {{"start", hex(range.start)}, {"end", hex(range.end)}};
 }

@@ -8,6 +8,7 @@
 #include "support/data.hpp"
 
 using namespace pgsim;
+using nlohmann::literals::json_literals::operator""_json;
 
 namespace {
 
@@ -91,9 +92,9 @@ TEST_CASE("Inputs that cannot be are refused with the place and the reason", "[s
     CHECK(with("/boot_params/address", "0x10000000000000").find("52 bits") != std::string::npos);
     CHECK(with("/boot_params/type_of_loader", 256).find("too large") != std::string::npos);
     CHECK(with("/cpu/phys_bits", 60).find("phys_bits") != std::string::npos);
-    CHECK(with("/numa/nodes", {{{"id", 0}, {"ranges", {{"0x2000", "0x1000"}}}}}).find("below its start") !=
+    CHECK(with("/numa/nodes", R"([{"id": 0, "ranges": [["0x2000", "0x1000"]]}])"_json).find("below its start") !=
           std::string::npos);
-    CHECK(with("/mp_table", {{"0x1000"}}).find("mp_table[0]") != std::string::npos);
+    CHECK(with("/mp_table", R"([["0x1000"]])"_json).find("mp_table[0]") != std::string::npos);
     CHECK(with("/memblock_requests/0/of", 7).find("memblock_requests[0]") != std::string::npos);
     CHECK(with("/memblock_requests/0/nid", 1 << 20).find("nid") != std::string::npos);
     CHECK(with("/layout/symbols/_text", nullptr).find("layout.symbols._text") != std::string::npos);
