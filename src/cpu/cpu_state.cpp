@@ -32,7 +32,7 @@ constexpr std::array cr4_needs{
 };
 
 constexpr std::array efer_needs{
-    BitNeeds{Efer::lme, Feature::lm},   BitNeeds{Efer::lma, Feature::lm},    BitNeeds{Efer::nxe, Feature::nx},
+    BitNeeds{Efer::lme, Feature::lm},   BitNeeds{Efer::nxe, Feature::nx},
     BitNeeds{Efer::svme, Feature::svm}, BitNeeds{Efer::lmsle, Feature::svm}, BitNeeds{Efer::ffxsr, Feature::ffxsr},
     BitNeeds{Efer::tce, Feature::tce},  BitNeeds{Efer::uaie, Feature::uai},
 };
@@ -190,7 +190,7 @@ RegisterWrite check_cr4(const CpuState& cpu, const CpuFeatures& features, std::u
 }
 
 RegisterWrite check_efer(const CpuState& cpu, const CpuFeatures& features, std::uint64_t value) noexcept {
-    const std::uint64_t writable = available(efer_needs, features) | Efer::sce;
+    const std::uint64_t writable = available(efer_needs, features) | Efer::sce | Efer::lma;
     if ((value & ~writable) != 0) {
         return refused(RegisterFault::efer_reserved);
     }
