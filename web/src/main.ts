@@ -1,6 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import type { ExplorerData } from './data/contract';
+import { Boot } from './model/boot';
+import { startApp } from './app/app';
+import './style/base.css';
+import './style/views.css';
 
-const data = JSON.parse(document.getElementById('pgsim-data')?.textContent ?? '') as ExplorerData;
-const app = document.getElementById('app');
-if (app) app.textContent = data.checkpoints.map((checkpoint) => checkpoint.name).join('\n');
+const app = document.getElementById('app') as HTMLElement;
+const text = document.getElementById('pgsim-data')?.textContent ?? '';
+
+function fail(reason: string): void {
+  app.textContent = `This page has no boot to show: ${reason}`;
+  app.className = 'failed';
+}
+
+try {
+  startApp(app, new Boot(JSON.parse(text) as ExplorerData));
+} catch (error) {
+  fail(text.startsWith('@') ? 'it is the empty template; pgsim fills it with a boot’s data.' : String(error));
+  if (!text.startsWith('@')) throw error;
+}

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** The one place where state changes. Views read a `Focus`, which says what the state means for this boot. */
+import { Boot, type Checkpoint, type Root } from '../model/boot';
+import { diff, type Difference } from '../model/diff';
+import { baseOf, decode, isLeaf, isPresent, isTable, type DecodedEntry } from '../model/entry';
+import { parseTyped } from '../model/hex';
+import { indexOf, slotAddress, slotSize, type Level } from '../model/level';
+import { mappingsOf, whoMaps, type MappingList } from '../model/mappings';
+import { ownersOf, sizesOf, type Segment, type SizeClass } from '../model/owners';
+import { walk, type WalkResult } from '../model/walk';
+import { fromFragment, initialState, toFragment, type State } from './state';
+
+/** The entry that the inspector shows. */
+export interface SelectedEntry {
+  tablePa: bigint;
+  level: Level;
+  index: number;
+  entryPa: bigint;
+  decoded: DecodedEntry;
+  /** First linear address of its slot; null when no root reaches the table. */
+  va: bigint | null;
+}
+
+export interface Focus {
+  state: State;
+  checkpoint: Checkpoint;
+  compared: Checkpoint | null;
+  root: Root;
+  /** The walk of state.va, by the access chosen. */
+  walk: WalkResult;
+  entry: SelectedEntry | null;
+  /** Physical bytes that the selection means: a page, a table, or one address. */
+  target: { start: bigint; end: bigint } | null;
+}
+
+type Listener = (focus: Focus) => void;
+
+export class Store {
+  state: State = initialState();
+  private readonly listeners: Listener[] = [];
+  private readonly mappingCache = new Map<string, MappingList>();
+  private readonly diffCache = new Map<string, Difference>();
+  private readonly ownerCache = new Map<Checkpoint, Segment[]>();
+  private readonly sizeCache = new Map<string, Segment<SizeClass>[]>();
+  private queued = false;
+
+  constructor(readonly boot: Boot) {
+    const text = boot.data.layout?.text_pa;
+    this.state.va = (text ? parseTyped(text) : null) ?? 0n;
+  }
+
+  subscribe(listener: Listener): void {
+    this.listeners.push(listener);
+  }
+
+  /** Changes the state; views follow in the next frame. A new address drops what was selected besides it. */
+  update(change: Partial<State>): void {
+    const next = { ...this.state, ...change };
+    if (change.va !== undefined && change.entry === undefined) next.entry = null;
+    if (change.va !== undefined && change.pa === undefined) next.pa = null;
+    if (change.va !== undefined && change.step === undefined) next.step = null;
+    this.state = next;
+    if (this.queued) return;
+    this.queued = true;
+    requestAnimationFrame(() => {
+      this.queued = false;
+      this.publish();
+    });
+  }
+
+  openFragment(fragment: string): void {
+    this.state = { ...this.state, level: null, entry: null, pa: null, step: null, ...fromFragment(fragment) };
+  }
+
+  publish(): void {
+    history.replaceState(null, '', `#${toFragment(this.state)}`);
+    const focus = this.focus();
+    for (const listener of this.listeners) listener(focus);
+  }
+
+  focus(): Focus {
+    const { state, boot } = this;
+    const checkpoint = boot.checkpoint(state.cp) ?? (boot.checkpoints[0] as Checkpoint);
+    const compared = state.vs ? (boot.checkpoint(state.vs) ?? null) : null;
+    const root = this.rootOf(checkpoint);
+    const result = walk(checkpoint.read, root.pa, state.va, state.access, { ...checkpoint.state, levels: root.levels });
+    const entry = state.entry ? this.looseEntry(checkpoint) : this.entryOnWalk(checkpoint, result);
+    return { state, checkpoint, compared: compared === checkpoint ? null : compared, root, walk: result, entry, target: this.target(entry, result) };
+  }
+
+  /** The root that the state names, at this checkpoint. */
+  rootOf(checkpoint: Checkpoint): Root {
+    const { root } = this.state;
+    const named = checkpoint.roots.find(({ name }) => name === root);
+    if (named) return named;
+    const pa = root.startsWith('0x') ? parseTyped(root) : null;
+    return pa === null ? checkpoint.ownRoot : { name: root, pa: pa & ~0xfffn, levels: checkpoint.ownRoot.levels };
+  }
+
+  private looseEntry(checkpoint: Checkpoint): SelectedEntry | null {
+    const place = this.state.entry;
+    const table = place && checkpoint.table(place.pa, place.level);
+    if (!place || !table) return null;
+    const home = checkpoint.placeOf(place.pa, place.level);
+    return {
+      tablePa: place.pa, level: place.level, index: place.index, entryPa: place.pa + 8n * BigInt(place.index),
+      decoded: decode(table.entry(place.index), place.level, checkpoint.state),
+      va: home ? slotAddress(home.base, place.level, place.index, home.root.levels) : null,
+    };
+  }
+
+  private entryOnWalk(checkpoint: Checkpoint, result: WalkResult): SelectedEntry | null {
+    const { level, step } = this.state;
+    const steps = step === null ? result.steps : result.steps.slice(0, Math.max(step, 0));
+    const chosen = steps.find((s) => s.level === level) ?? steps[steps.length - 1];
+    if (!chosen) return null;
+    const slot = slotSize(chosen.level);
+    return {
+      tablePa: chosen.tablePa, level: chosen.level, index: chosen.index, entryPa: chosen.entryPa,
+      decoded: decode(chosen.entry.raw, chosen.level, checkpoint.state), va: result.va & ~(slot - 1n),
+    };
+  }
+
+  private target(entry: SelectedEntry | null, result: WalkResult): Focus['target'] {
+    const { pa } = this.state;
+    if (pa !== null) return { start: pa, end: pa + 1n };
+    if (!entry || !entry.decoded.present) return null;
+    const { decoded } = entry;
+    if (decoded.pageSize !== null) {
+      const exact = this.state.entry === null && this.state.level === null && result.outcome.kind === 'translation';
+      const start = decoded.base;
+      return exact && result.outcome.kind === 'translation' ? { start, end: start + decoded.pageSize } : { start, end: start + decoded.pageSize };
+    }
+    return { start: decoded.base, end: decoded.base + 0x1000n };
+  }
+
+  mappings(checkpoint: Checkpoint, root: Root): MappingList {
+    const key = `${checkpoint.index}.${root.pa}.${root.levels}`;
+    return cached(this.mappingCache, key, () => mappingsOf(checkpoint, root));
+  }
+
+  diff(before: Checkpoint, after: Checkpoint): Difference {
+    return cached(this.diffCache, `${before.index}.${after.index}`, () => diff(before, after));
+  }
+
+  /** What changed on the way to a checkpoint: against the one compared with, else against the one before. */
+  changes(focus: Focus): { from: Checkpoint | null; difference: Difference | null } {
+    const from = focus.compared ?? this.boot.checkpoints[focus.checkpoint.index - 1] ?? null;
+    return { from, difference: from && this.diff(from, focus.checkpoint) };
+  }
+
+  owners(checkpoint: Checkpoint): Segment[] {
+    return cached(this.ownerCache, checkpoint, () => ownersOf(this.boot, checkpoint, this.mappings(checkpoint, checkpoint.ownRoot)));
+  }
+
+  sizes(checkpoint: Checkpoint, root: Root): Segment<SizeClass>[] {
+    return cached(this.sizeCache, `${checkpoint.index}.${root.pa}`, () => sizesOf(this.boot, checkpoint, this.mappings(checkpoint, root)));
+  }
+
+  /** Linear addresses at which a physical address can be reached, from the current root. */
+  aliases(focus: Focus, pa: bigint): bigint[] {
+    return whoMaps(this.mappings(focus.checkpoint, focus.root), pa).map(({ va }) => va);
+  }
+
+  /** Selects entry `index` of a table on the walk; below it, the first entries in use are followed down to a page. */
+  selectSlot(focus: Focus, level: Level, index: number): void {
+    const base = focus.state.va & ~(slotSize(level) * 512n - 1n);
+    let va = slotAddress(base, level, index, focus.root.levels);
+    let table = focus.walk.steps.find((step) => step.level === level)?.tablePa;
+    for (let at: number = level; table !== undefined && at > 1; at--) {
+      const current = focus.checkpoint.table(table, at as Level);
+      const raw = current?.entry(indexOf(va, at as Level)) ?? 0n;
+      if (!isTable(raw, at as Level)) break;
+      table = baseOf(raw, at as Level);
+      const first = focus.checkpoint.table(table, (at - 1) as Level)?.nextUsed(0, 1) ?? 0;
+      va = slotAddress(va, (at - 1) as Level, first, focus.root.levels);
+    }
+    this.update({ va, level, entry: null });
+  }
+
+  /** Selects an entry by its place: on a walk if a root reaches its table, else on its own. */
+  selectEntry(checkpoint: Checkpoint, tablePa: bigint, level: Level, index: number): void {
+    const place = checkpoint.placeOf(tablePa, level);
+    if (place) {
+      const va = slotAddress(place.base, level, index, place.root.levels);
+      this.update({ va, level, root: place.root.name, entry: null });
+    } else {
+      this.update({ entry: { pa: tablePa, level, index }, pa: null, step: null });
+    }
+  }
+
+  /** Selects a physical address: the table there, or a linear address that maps it, if there is one. */
+  selectPhysical(focus: Focus, pa: bigint): void {
+    const table = focus.checkpoint.tableAt(pa);
+    if (table) {
+      this.selectEntry(focus.checkpoint, table.pa, table.level, Number((pa >> 3n) & 511n));
+      this.update({ pa });
+      return;
+    }
+    const va = this.aliases(focus, pa)[0];
+    if (va === undefined) this.update({ pa });
+    else this.update({ va, level: null, pa });
+  }
+
+  /** Short words for what an entry does: "2 MiB page at 0x200000", "PDPT at 0x3c01000". */
+  static entryKind(raw: bigint, level: Level): 'page' | 'table' | 'unused' | 'empty' {
+    if (isLeaf(raw, level)) return 'page';
+    if (isPresent(raw)) return 'table';
+    return raw === 0n ? 'empty' : 'unused';
+  }
+}
+
+function cached<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  const found = map.get(key);
+  if (found !== undefined) return found;
+  const value = make();
+  map.set(key, value);
+  return value;
+}
