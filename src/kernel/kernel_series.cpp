@@ -43,6 +43,7 @@ KernelSeries series_6_1() {
     s.randomize_memory_keeps_zone_device = true;
     s.pcid_erratum_by_microcode = true;
     s.top_down_survives_failure = true;
+    s.reserved_gets_nids = false;
     s.pg_reserved_bit = 12;
     return s;
 }
@@ -69,6 +70,7 @@ KernelSeries series_6_12() {
     s.node_data_alignment = 64;
     s.mem_section_root_before_loop = true;
     s.managed_is_present = true;
+    s.reserved_nids_spread_up = false;
     s.pg_reserved_bit = 13;
     return s;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What real kernels had, against the ports run from the same inputs: E820, memblock, NUMA, zones.
 #include "capture_boot.hpp"
+#include "pgsim/kernel/free_all.hpp"
 #include "support/catch.hpp"
 
 using namespace pgsim;
@@ -149,10 +150,31 @@ void check_zones(const CaptureBoot& boot) {
     }
 }
 
+/// M-A14 to M-A20 from the memblock and zones that the kernel had at buddy.entry.
+void check_free_all(const CaptureBoot& boot) {
+    const formats::CaptureCheckpoint& wanted = boot.at("buddy.exit");
+    Memblock memblock = boot.memblock_at("buddy.entry");
+    ZoneState state = free_area_init(memblock, boot.zone_inputs());
+    const FreeAll result = memblock_free_all(memblock, state, {boot.global("buddy.entry", "max_low_pfn"), boot.series});
+    check_memblock(memblock, boot, "buddy.exit");
+    CHECK(result.totalram_pages == boot.global("buddy.exit", "_totalram_pages"));
+    REQUIRE(result.free_areas.size() == wanted.zones.value().size());
+    for (std::size_t i = 0; i < result.free_areas.size(); ++i) {
+        const formats::CaptureZone& zone = (*wanted.zones)[i];
+        const ZoneFreeArea& got = result.free_areas[i];
+        INFO("node " << zone.nid << " zone " << zone.name);
+        REQUIRE(got.nid == zone.nid);
+        REQUIRE(static_cast<std::uint64_t>(got.type) == zone.index);
+        CHECK(std::vector<std::uint64_t>(got.nr_free.begin(), got.nr_free.end()) == zone.free_area);
+        CHECK(state.node(got.nid)->zones.at(zone.index).managed == zone.managed);
+        CHECK(got.free_pages() == zone.managed);
+    }
+}
+
 }  // namespace
 
-TEST_CASE("Every capture's E820 table, memblock, nodes and zones follow from its inputs",
-          "[kernel][captures][R5][R7][R8]") {
+TEST_CASE("Every capture's E820 table, memblock, nodes and free blocks follow from its inputs",
+          "[kernel][captures][R5][R7][R8][M-A]") {
     const std::vector<std::string> names = test::capture_names();
     REQUIRE_FALSE(names.empty());
     for (const std::string& name : names) {
@@ -166,5 +188,6 @@ TEST_CASE("Every capture's E820 table, memblock, nodes and zones follow from its
         check_stretch(boot, "sparse_init.entry", "sparse_init.exit");
         check_stretch(boot, "free_area_init.exit", "buddy.entry");
         check_zones(boot);
+        check_free_all(boot);
     }
 }

@@ -33,6 +33,8 @@ struct KernelSeries {
     std::uint64_t node_data_alignment = 4096;         ///< R7.5
     bool mem_section_root_before_loop = false;        ///< R8.1
     bool managed_is_present = false;                  ///< R8.12
+    bool reserved_gets_nids = true;                   ///< M-A15: memblock_free_all gives reserved regions nodes
+    bool reserved_nids_spread_up = true;              ///< M-A15: with a region's end in place of its size
     unsigned pg_reserved_bit = 14;                    ///< R8.16
 
     /// @param release  "6.1", "6.6", "6.12", or a full release string such as "6.1.0-56-amd64"; of other versions the
