@@ -59,7 +59,7 @@ std::uint64_t number(const Json& value) {
             return result;
         }
     }
-    throw Error{value.dump(), "no 64-bit number"};
+    throw Error{value.is_string() ? value.get_ref<const std::string&>() : value.type_name(), "no 64-bit number"};
 }
 
 const Json& member(const Json& object, const char* key) {

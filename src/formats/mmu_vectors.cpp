@@ -31,8 +31,20 @@ Json observe(const Json& vector, VectorMemory& tables) {
         throw Error{"t", "no such kind of vector: \"" + kind + "\""};
     }
     tables.clear();
-    observed["id"] = vectors::member(vector, "id");
+    observed["id"] = vectors::member(vector, "id").get_ref<const std::string&>();
     return observed;
+}
+
+/// Vectors are flat; a hostile line must not exhaust the stack of what walks the parsed value.
+void refuse_deep_nesting(std::string_view line) {
+    constexpr int deepest = 64;
+    int depth = 0;
+    for (const char c : line) {
+        depth += c == '[' || c == '{' ? 1 : c == ']' || c == '}' ? -1 : 0;
+        if (depth > deepest) {
+            throw Error{"more than 64 brackets within each other"};
+        }
+    }
 }
 
 /// Calls `each(number, line)` for every line that is not blank; an Error from it gets the line's number.
@@ -48,6 +60,7 @@ void each_line(std::string_view text, Each each) {
             continue;
         }
         try {
+            refuse_deep_nesting(line);
             each(number, line);
         } catch (const Error& error) {
             throw error.within("line " + std::to_string(number));

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "access_rules.hpp"
+#include "nested_tables.hpp"
 #include "pgsim/base/error.hpp"
 
 namespace pgsim {
@@ -337,7 +338,7 @@ WalkResult BasicWalker<Tables>::walk_from(const WalkStart& start, VirtAddr virt,
     path.all = ~std::uint64_t{0} ^ (start.rights.writable ? 0 : bit_rw) ^ (start.rights.user ? 0 : bit_us);
     path.any = start.rights.executable ? 0 : bit_xd;
     WalkResult result = walk_path(path, virt, access);
-    if (auto* translation = std::get_if<Translation>(&result.outcome_)) {
+    if (auto* translation = std::get_if<Translation>(&result.outcome_); translation != nullptr && start.level != top_) {
         translation->source = TranslationSource::paging_structure_cache;
     }
     return result;
@@ -372,6 +373,7 @@ std::optional<PhysAddr> BasicWalker<Tables>::translate(VirtAddr virt, Access acc
 template class BasicWalker<PhysicalMemory>;
 template class BasicWalker<QuietMemory>;
 template class BasicWalker<MemorySnapshot>;
+template class BasicWalker<NestedTables>;
 
 void apply_flag_updates(PhysicalMemory& memory, const WalkResult& walk) {
     for (const FlagUpdate& update : walk.flag_updates()) {

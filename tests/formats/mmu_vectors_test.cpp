@@ -34,6 +34,8 @@ TEST_CASE("Every published MMU vector gives the expected result in every field",
         {"crossing-public.jsonl.xz", 3000},
         {"cet-public.jsonl.xz", 2000},
         {"lass-public.jsonl.xz", 1600},
+        {"npt-public.jsonl.xz", 2500},
+        {"ept-public.jsonl.xz", 2500},
     }));
     const formats::VectorReport report = check_vectors(vectors(file));
     INFO(file << "\n" << first_mismatches(report));

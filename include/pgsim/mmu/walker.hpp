@@ -34,6 +34,9 @@ public:
     /// The same from a cached entry on. `virt` must be canonical and `start` valid for it.
     [[nodiscard]] WalkResult walk_from(const WalkStart& start, VirtAddr virt, Access access) const;
 
+    /// The root as a place to begin at: `walk_from(root(), …)` walks without any check of the address.
+    [[nodiscard]] WalkStart root() const noexcept { return {top_, controls_.root, {}}; }
+
     /// The physical address alone, with all checks; nullopt for any fault, and when flags would have to be set.
     /// The lean path: keeps no trace.
     [[nodiscard]] std::optional<PhysAddr> translate(VirtAddr virt, Access access = {}) const;
