@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "pgsim/mmu/paging_structure_cache.hpp"
 
-#include <algorithm>
 #include <cassert>
 
 namespace pgsim {
 
+PagingStructureCache::Cache::Cache(TagKind what, std::string_view where, const TagArrayShape& shape)
+    : kind{what}, tags{where, shape}, starts(tags.slots()) {}
+
+PagingStructureCache::PagingStructureCache()
+    : caches_{Cache{TagKind::pde, "PDE cache", {8, 4}}, Cache{TagKind::pdpte, "PDPTE cache", {8, 4}},
+              Cache{TagKind::pml4e, "PML4E cache", {8, 4}}, Cache{TagKind::pml5e, "PML5E cache", {8, 4}}} {}
+
 std::optional<WalkStart> PagingStructureCache::find(VirtAddr virt, std::uint16_t pcid) noexcept {
-    if (used_ == 0) {
-        return std::nullopt;
-    }
-    for (std::size_t i = 0; i < levels_.size(); ++i) {
-        const std::uint64_t prefix = virt.value() >> index_shift(static_cast<Level>(i + 2));
-        for (Slot& slot : levels_[i]) {
-            if (slot.stamp != 0 && slot.prefix == prefix && slot.pcid == pcid) {
-                slot.stamp = ++clock_;
-                return slot.start;
-            }
+    for (Cache& cache : caches_) {
+        const unsigned slot = cache.find(virt.value(), pcid);
+        if (slot != TagArray::none) {
+            cache.tags.touch(slot, ++clock_);
+            return cache.starts[slot];
         }
     }
     return std::nullopt;
@@ -24,46 +25,34 @@ std::optional<WalkStart> PagingStructureCache::find(VirtAddr virt, std::uint16_t
 
 void PagingStructureCache::insert(Level above, VirtAddr virt, std::uint16_t pcid, const WalkStart& start) {
     assert(above != Level::pt);
-    Cache& cache = levels_[number(above) - 2];
-    const std::uint64_t prefix = virt.value() >> index_shift(above);
-    Slot* place = nullptr;
-    for (Slot& slot : cache) {
-        if (slot.stamp != 0 && slot.prefix == prefix && slot.pcid == pcid) {
-            place = &slot;
-        }
+    Cache& cache = caches_[number(above) - 2];
+    const std::uint64_t prefix = Tag::prefix(virt.value(), cache.kind);
+    unsigned slot = cache.find(virt.value(), pcid);
+    if (slot == TagArray::none) {
+        slot = cache.tags.place_for(prefix);
     }
-    if (place == nullptr) {
-        place = std::min_element(cache.begin(), cache.end(),
-                                 [](const Slot& a, const Slot& b) { return a.stamp < b.stamp; });
-        used_ += place->stamp == 0 ? 1U : 0U;
-    }
-    *place = {prefix, ++clock_, start, pcid};
+    cache.tags.put(slot, Tag::make(prefix, cache.kind, pcid), ++clock_);
+    cache.starts[slot] = start;
 }
 
 void PagingStructureCache::invalidate_pcid(std::uint16_t pcid) noexcept {
-    if (used_ == 0) {
-        return;
-    }
-    for (Cache& cache : levels_) {
-        for (Slot& slot : cache) {
-            if (slot.stamp != 0 && slot.pcid == pcid) {
-                slot.stamp = 0;
-                --used_;
-            }
-        }
+    for (Cache& cache : caches_) {
+        cache.tags.drop_if([pcid](std::uint64_t tag) { return Tag::pcid(tag) == pcid; });
     }
 }
 
 void PagingStructureCache::invalidate_all() noexcept {
-    if (used_ == 0) {
-        return;
+    for (Cache& cache : caches_) {
+        cache.tags.drop_if([](std::uint64_t) { return true; });
     }
-    for (Cache& cache : levels_) {
-        for (Slot& slot : cache) {
-            slot.stamp = 0;
-        }
+}
+
+unsigned PagingStructureCache::size() const noexcept {
+    unsigned total = 0;
+    for (const Cache& cache : caches_) {
+        total += cache.tags.used();
     }
-    used_ = 0;
+    return total;
 }
 
 }  // namespace pgsim

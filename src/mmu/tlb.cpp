@@ -1,101 +1,64 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "pgsim/mmu/tlb.hpp"
 
-#include <algorithm>
-
-#include "pgsim/base/error.hpp"
-
 namespace pgsim {
 
-Tlb::Tlb(const TlbGeometry& geometry) {
-    const std::array<std::pair<PageSize, TlbArrayShape>, 4> shapes{{{PageSize::k4K, geometry.k4K},
-                                                                    {PageSize::k2M, geometry.k2M},
-                                                                    {PageSize::k4M, geometry.k4M},
-                                                                    {PageSize::k1G, geometry.k1G}}};
-    for (std::size_t i = 0; i < shapes.size(); ++i) {
-        const auto [size, shape] = shapes[i];
-        if (shape.sets == 0 || (shape.sets & (shape.sets - 1)) != 0 || shape.ways == 0) {
-            throw Error{"TLB array for " + std::string{short_name(size)} + " pages",
-                        "sets must be a power of two and ways at least 1"};
-        }
-        arrays_[i].size = size;
-        arrays_[i].ways = shape.ways;
-        arrays_[i].set_mask = shape.sets - 1;
-        arrays_[i].slots.resize(std::size_t{shape.sets} * shape.ways);
-    }
-}
+Tlb::Array::Array(TagKind page_kind, std::string_view where, const TagArrayShape& shape)
+    : kind{page_kind}, tags{where, shape}, entries(tags.slots()) {}
 
-Tlb::Array& Tlb::array_of(PageSize size) noexcept {
-    switch (size) {
-    case PageSize::k4K: return arrays_[0];
-    case PageSize::k2M: return arrays_[1];
-    case PageSize::k4M: return arrays_[2];
-    case PageSize::k1G: return arrays_[3];
-    }
-    return arrays_[0];
-}
+Tlb::Tlb(const TlbGeometry& geometry)
+    : arrays_{Array{TagKind::k4K, "TLB array for 4K pages", geometry.k4K},
+              Array{TagKind::k2M, "TLB array for 2M pages", geometry.k2M},
+              Array{TagKind::k4M, "TLB array for 4M pages", geometry.k4M},
+              Array{TagKind::k1G, "TLB array for 1G pages", geometry.k1G}} {}
 
 void Tlb::insert(const TlbEntry& entry) {
     Array& array = array_of(entry.size);
-    Slot* place = array.find(entry.page << static_cast<unsigned>(entry.size), entry.pcid);
-    if (place == nullptr) {
-        Slot* const set = array.set_of(entry.page);
-        place = std::min_element(set, set + array.ways, [](const Slot& a, const Slot& b) { return a.stamp < b.stamp; });
-        array.used += place->stamp == 0 ? 1U : 0U;
+    const std::uint64_t linear = entry.page << static_cast<unsigned>(entry.size);
+    const std::uint64_t prefix = Tag::prefix(linear, array.kind);
+    unsigned slot = array.find(linear, entry.pcid);
+    if (slot == TagArray::none) {
+        slot = array.tags.place_for(prefix);
     }
-    place->entry = entry;
-    place->stamp = ++clock_;
-}
-
-template <class Predicate>
-void Tlb::Array::drop_if(Predicate predicate) {
-    if (used == 0) {
-        return;
-    }
-    for (Slot& slot : slots) {
-        if (slot.stamp != 0 && predicate(slot.entry)) {
-            slot.stamp = 0;
-            --used;
-        }
-    }
+    array.tags.put(slot,
+                   entry.global ? Tag::make_global(prefix, array.kind) : Tag::make(prefix, array.kind, entry.pcid),
+                   ++clock_);
+    array.entries[slot] = entry;
 }
 
 void Tlb::invalidate_page(VirtAddr virt, std::uint16_t pcid, bool global_too) {
     for (Array& array : arrays_) {
-        if (array.used == 0) {
+        if (array.tags.used() == 0) {
             continue;
         }
-        const std::uint64_t page = virt.value() >> static_cast<unsigned>(array.size);
-        Slot* const set = array.set_of(page);
-        for (unsigned way = 0; way < array.ways; ++way) {
-            const TlbEntry& entry = set[way].entry;
-            const bool ours = entry.global ? global_too : entry.pcid == pcid;
-            if (set[way].stamp != 0 && entry.page == page && ours) {
-                set[way].stamp = 0;
-                --array.used;
-            }
+        const std::uint64_t prefix = Tag::prefix(virt.value(), array.kind);
+        const std::uint64_t ours = Tag::make(prefix, array.kind, pcid);
+        const std::uint64_t global = global_too ? Tag::make_global(prefix, array.kind) : ours;
+        for (unsigned slot; (slot = array.tags.find(prefix, ours, global)) != TagArray::none;) {
+            array.tags.drop(slot);
         }
     }
 }
 
 void Tlb::invalidate_pcid(std::uint16_t pcid, bool global_too) {
     for (Array& array : arrays_) {
-        array.drop_if([&](const TlbEntry& entry) { return entry.global ? global_too : entry.pcid == pcid; });
+        array.tags.drop_if(
+            [&](std::uint64_t tag) { return Tag::is_global(tag) ? global_too : Tag::pcid(tag) == pcid; });
     }
 }
 
 void Tlb::invalidate_all(bool global_too) {
     for (Array& array : arrays_) {
-        array.drop_if([&](const TlbEntry& entry) { return global_too || !entry.global; });
+        array.tags.drop_if([&](std::uint64_t tag) { return global_too || !Tag::is_global(tag); });
     }
 }
 
 std::vector<TlbEntry> Tlb::entries() const {
     std::vector<TlbEntry> list;
     for (const Array& array : arrays_) {
-        for (const Slot& slot : array.slots) {
-            if (slot.stamp != 0) {
-                list.push_back(slot.entry);
+        for (unsigned slot = 0; slot < array.tags.slots(); ++slot) {
+            if (array.tags.tag(slot) != 0) {
+                list.push_back(array.entries[slot]);
             }
         }
     }

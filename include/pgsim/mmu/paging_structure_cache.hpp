@@ -4,9 +4,12 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string_view>
+#include <vector>
 
 #include "pgsim/base/address.hpp"
 #include "pgsim/base/level.hpp"
+#include "pgsim/mmu/tag_array.hpp"
 #include "pgsim/mmu/walker.hpp"
 
 namespace pgsim {
@@ -18,6 +21,8 @@ namespace pgsim {
 /// map pages are never in it.
 class PagingStructureCache {
 public:
+    PagingStructureCache();
+
     /// Where a walk for `virt` in `pcid` may begin: below the deepest cached entry. nullopt: at the root.
     [[nodiscard]] std::optional<WalkStart> find(VirtAddr virt, std::uint16_t pcid) noexcept;
 
@@ -27,21 +32,25 @@ public:
     void invalidate_pcid(std::uint16_t pcid) noexcept;
     void invalidate_all() noexcept;
 
-    [[nodiscard]] unsigned size() const noexcept { return used_; }
+    /// Entries in all four caches.
+    [[nodiscard]] unsigned size() const noexcept;
 
 private:
-    static constexpr std::size_t entries_a_level = 32;
-    struct Slot {
-        std::uint64_t prefix = 0;  // linear address >> index shift of the level that the entry was read from
-        std::uint64_t stamp = 0;   // 0: empty
-        WalkStart start;
-        std::uint16_t pcid = 0;
-    };
-    using Cache = std::array<Slot, entries_a_level>;
+    struct Cache {
+        TagKind kind;
+        TagArray tags;
+        std::vector<WalkStart> starts;
 
-    std::array<Cache, 4> levels_;  // [0]: PDE cache, [1]: PDPTE, [2]: PML4E, [3]: PML5E
+        Cache(TagKind kind, std::string_view where, const TagArrayShape& shape);
+        [[nodiscard]] unsigned find(std::uint64_t linear, std::uint16_t pcid) const noexcept {
+            const std::uint64_t prefix = Tag::prefix(linear, kind);
+            const std::uint64_t tag = Tag::make(prefix, kind, pcid);
+            return tags.find(prefix, tag, tag);
+        }
+    };
+
+    std::array<Cache, 4> caches_;  // PDE, PDPTE, PML4E, PML5E
     std::uint64_t clock_ = 0;
-    unsigned used_ = 0;
 };
 
 }  // namespace pgsim

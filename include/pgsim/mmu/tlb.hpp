@@ -3,11 +3,12 @@
 
 #include <array>
 #include <cstdint>
-#include <optional>
+#include <string_view>
 #include <vector>
 
 #include "pgsim/base/address.hpp"
 #include "pgsim/base/level.hpp"
+#include "pgsim/mmu/tag_array.hpp"
 #include "pgsim/mmu/walk_result.hpp"
 
 namespace pgsim {
@@ -26,22 +27,16 @@ struct TlbEntry {
     std::uint8_t pat_index = 0;
 };
 
-/// Number of sets (a power of two) and ways of one array.
-struct TlbArrayShape {
-    unsigned sets = 1;
-    unsigned ways = 1;
-};
-
 /// One array a page size. The default is large enough that capacity plays no part in teaching examples.
 struct TlbGeometry {
-    TlbArrayShape k4K{128, 8};
-    TlbArrayShape k2M{32, 4};
-    TlbArrayShape k4M{32, 4};
-    TlbArrayShape k1G{4, 4};
+    TagArrayShape k4K{128, 8};
+    TagArrayShape k2M{32, 4};
+    TagArrayShape k4M{32, 4};
+    TagArrayShape k1G{4, 4};
 };
 
-/// The translations of one processor, tagged by PCID, set-associative, least recently used out first. Functional: what
-/// may be cached and what invalidations take away. Knows nothing of time.
+/// The translations of one processor, tagged by PCID, in set-associative arrays. Functional: what may be cached and
+/// what invalidations take away. Knows nothing of time: see `TimingModel`.
 class Tlb {
 public:
     /// @throws Error  when a number of sets is no power of two or there are no ways
@@ -50,10 +45,11 @@ public:
     /// The translation of `virt` in `pcid` (a global one matches in any); null when there is none.
     [[nodiscard]] const TlbEntry* find(VirtAddr virt, std::uint16_t pcid) noexcept {
         for (Array& array : arrays_) {
-            if (array.used != 0) {
-                if (Slot* slot = array.find(virt.value(), pcid)) {
-                    slot->stamp = ++clock_;
-                    return &slot->entry;
+            if (array.tags.used() != 0) {
+                const unsigned slot = array.find(virt.value(), pcid);
+                if (slot != TagArray::none) {
+                    array.tags.touch(slot, ++clock_);
+                    return &array.entries[slot];
                 }
             }
         }
@@ -72,36 +68,21 @@ public:
     [[nodiscard]] std::vector<TlbEntry> entries() const;
 
 private:
-    struct Slot {
-        TlbEntry entry;
-        std::uint64_t stamp = 0;  // 0: empty
-    };
     struct Array {
-        PageSize size = PageSize::k4K;
-        unsigned ways = 1;
-        std::uint64_t set_mask = 0;
-        unsigned used = 0;
-        std::vector<Slot> slots;
+        TagKind kind;
+        TagArray tags;
+        std::vector<TlbEntry> entries;
 
-        [[nodiscard]] Slot* set_of(std::uint64_t page) noexcept { return &slots[(page & set_mask) * ways]; }
-        [[nodiscard]] Slot* find(std::uint64_t virt, std::uint16_t pcid) noexcept {
-            const std::uint64_t page = virt >> static_cast<unsigned>(size);
-            Slot* const set = set_of(page);
-            for (unsigned way = 0; way < ways; ++way) {
-                Slot& slot = set[way];
-                if (slot.stamp != 0 && slot.entry.page == page && (slot.entry.global || slot.entry.pcid == pcid)) {
-                    return &slot;
-                }
-            }
-            return nullptr;
+        Array(TagKind kind, std::string_view where, const TagArrayShape& shape);
+        [[nodiscard]] unsigned find(std::uint64_t linear, std::uint16_t pcid) const noexcept {
+            const std::uint64_t prefix = Tag::prefix(linear, kind);
+            return tags.find(prefix, Tag::make(prefix, kind, pcid), Tag::make_global(prefix, kind));
         }
-        template <class Predicate>
-        void drop_if(Predicate predicate);
     };
 
-    [[nodiscard]] Array& array_of(PageSize size) noexcept;
+    [[nodiscard]] Array& array_of(PageSize size) noexcept { return arrays_[static_cast<std::size_t>(tag_kind(size))]; }
 
-    std::array<Array, 4> arrays_;
+    std::array<Array, 4> arrays_;  // in the order of TagKind
     std::uint64_t clock_ = 0;
 };
 
