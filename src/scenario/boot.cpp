@@ -21,8 +21,8 @@ std::vector<PhysRange> loaded_ranges(const kernel::BootInputs& inputs) {
         }
     };
     add(inputs.layout.text_pa, inputs.layout.va("_end") - inputs.layout.va("_text"));
-    const std::uint64_t base = std::max(params.load_address.align_up(params.kernel_alignment).value(),
-                                        inputs.config.load_physical_addr());
+    const std::uint64_t base =
+        std::max(params.load_address.align_up(params.kernel_alignment).value(), inputs.config.load_physical_addr());
     add(PhysAddr{base}, params.init_size);
     add(params.load_address, params.init_size / 2);
     add(params.address, firmware::zero_page::size);
@@ -52,10 +52,10 @@ void check(const kernel::BootInputs& inputs) {
                                                               std::to_string(inputs.cpu.maxphyaddr()) + " bits"};
         }
     }
-    for (const char* symbol : {"_text", "_end", "__bss_start", "__bss_stop", "__brk_base", "__brk_limit",
-                               "__end_of_kernel_reserve", "early_top_pgt", "early_dynamic_pgts", "init_top_pgt",
-                               "level3_kernel_pgt", "level2_kernel_pgt", "level2_fixmap_pgt", "level1_fixmap_pgt",
-                               "bm_pte", "boot_params"}) {
+    for (const char* symbol :
+         {"_text", "_end", "__bss_start", "__bss_stop", "__brk_base", "__brk_limit", "__end_of_kernel_reserve",
+          "early_top_pgt", "early_dynamic_pgts", "init_top_pgt", "level3_kernel_pgt", "level2_kernel_pgt",
+          "level2_fixmap_pgt", "level1_fixmap_pgt", "bm_pte", "boot_params"}) {
         if (!inputs.layout.has(symbol)) {
             throw Error{"kernel layout", std::string{"the symbol "} + symbol + " is missing"};
         }
@@ -89,8 +89,8 @@ Checkpoint take(const kernel::Kernel& kernel, const kernel::BootStage& stage) {
 }  // namespace
 
 const Checkpoint* Boot::find(std::string_view name) const noexcept {
-    const auto found = std::find_if(checkpoints_.begin(), checkpoints_.end(),
-                                    [name](const Checkpoint& c) { return c.name == name; });
+    const auto found =
+        std::find_if(checkpoints_.begin(), checkpoints_.end(), [name](const Checkpoint& c) { return c.name == name; });
     return found == checkpoints_.end() ? nullptr : &*found;
 }
 

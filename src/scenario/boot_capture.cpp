@@ -19,9 +19,9 @@ using formats::Hex;
 // Position in boot order; checkpoints are compared by it.
 std::size_t order_of(std::string_view name) {
     const auto stages = kernel::boot_stages();
-    return static_cast<std::size_t>(std::find_if(stages.begin(), stages.end(),
-                                                 [name](const auto& stage) { return stage.checkpoint == name; }) -
-                                    stages.begin());
+    return static_cast<std::size_t>(
+        std::find_if(stages.begin(), stages.end(), [name](const auto& stage) { return stage.checkpoint == name; }) -
+        stages.begin());
 }
 
 bool reached(const Checkpoint& checkpoint, std::string_view name) {
@@ -88,13 +88,12 @@ void add_tables(const Boot& boot, const Checkpoint& checkpoint, CaptureCheckpoin
             (in_bss && !reached(checkpoint, "setup_arch.entry"))) {
             continue;
         }
-        out.extra_tables->push_back(read_table(memory, layout.pa(table.symbol),
-                                               table.level == 0 ? levels : table.level, table.symbol));
+        out.extra_tables->push_back(
+            read_table(memory, layout.pa(table.symbol), table.level == 0 ? levels : table.level, table.symbol));
     }
     for (unsigned i = 0; i < 64; ++i) {
         const PhysAddr address = layout.pa("early_dynamic_pgts") + std::uint64_t{4096} * i;
-        CaptureTable table =
-            read_table(memory, address, std::nullopt, "early_dynamic_pgts[" + std::to_string(i) + "]");
+        CaptureTable table = read_table(memory, address, std::nullopt, "early_dynamic_pgts[" + std::to_string(i) + "]");
         if (!listed.contains(address.value()) && !table.entries.all_zero()) {
             out.extra_tables->push_back(std::move(table));
         }
@@ -177,8 +176,8 @@ void add_globals(const Boot& boot, const Checkpoint& checkpoint, CaptureCheckpoi
     count("_totalram_pages", s.totalram_pages);
     count("memblock_can_resize", s.memblock_can_resize ? 1 : 0);
     count("highest_memmap_pfn", s.highest_memmap_pfn);
-    count("log_buf_len", s.log_buf_len != 0 ? s.log_buf_len
-                                            : std::uint64_t{1} << inputs.config.number("LOG_BUF_SHIFT", 17));
+    count("log_buf_len",
+          s.log_buf_len != 0 ? s.log_buf_len : std::uint64_t{1} << inputs.config.number("LOG_BUF_SHIFT", 17));
     count("boot_cpu_data.x86_phys_bits", s.x86_phys_bits);
     count("boot_cpu_data.x86_virt_bits", s.x86_virt_bits);
     count("boot_cpu_data.x86_cache_bits", s.x86_phys_bits);
@@ -194,8 +193,8 @@ void add_nodes_and_zones(const Checkpoint& checkpoint, CaptureCheckpoint& out) {
                 pgdat = data.pgdat.value();
             }
         }
-        out.nodes->push_back({node.nid, pgdat, node.start_pfn, node.spanned_pages, node.present_pages,
-                              node.first_deferred_pfn});
+        out.nodes->push_back(
+            {node.nid, pgdat, node.start_pfn, node.spanned_pages, node.present_pages, node.first_deferred_pfn});
         for (const kernel::Zone& zone : node.zones) {
             if (zone.spanned != 0) {
                 const std::vector<std::uint64_t> none(11, 0);
@@ -226,8 +225,8 @@ void add_events(const Boot& boot, const Checkpoint& checkpoint, CaptureCheckpoin
     if (checkpoint.name == "init_mem_mapping.exit") {
         auto& calls = out.init_memory_mapping_calls.emplace();
         for (const kernel::MappingCall& call : checkpoint.kernel.mapping_calls) {
-            calls.push_back({call.start, call.end, call.pgt_buf_end, call.pgt_buf_top, call.min_pfn_mapped,
-                             call.max_pfn_mapped});
+            calls.push_back(
+                {call.start, call.end, call.pgt_buf_end, call.pgt_buf_top, call.min_pfn_mapped, call.max_pfn_mapped});
         }
     }
 }
