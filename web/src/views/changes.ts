@@ -71,7 +71,7 @@ export class ChangesView implements View {
     const place = checkpoint?.placeOf(change.tablePa, change.level);
     if (!checkpoint || !place) return '';
     const va = slotAddress(place.base, change.level, change.index, place.root.levels);
-    return `${hex(va)} ${regionAt(checkpoint.regions, va)?.short ?? ''}`;
+    return `${regionAt(checkpoint.regions, va)?.short ?? ''} ${hex(va)}`;
   }
 
   /** With a journal: the function that wrote the first of the entries last. */

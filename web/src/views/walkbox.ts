@@ -127,7 +127,7 @@ export class WalkBox implements View {
       const index = indexOf(va, level);
       cells.push(h('button', {
         class: `split-cell level-${number}${focus.entry?.level === level && focus.state.entry === null ? ' active' : ''}`, title: binary(BigInt(index), 9),
-        'aria-label': `${structureName(level)} index ${index}, bits ${low + 8} to ${low}`, onclick: () => this.context.store.update({ level, entry: null, pa: null }),
+        onclick: () => this.context.store.update({ level, entry: null, pa: null }),
       }, h('span', { class: 'split-name' }, structureName(level)), h('b', { class: 'num' }, String(index)), h('span', { class: 'split-bits num' }, `${low + 8}:${low}`)));
     }
     const bits = 12 + 9 * (lowest - 1);
@@ -160,8 +160,7 @@ export class WalkBox implements View {
     const flags = isPresent(step.entry.raw) ? flagText(step.entry.raw, step.level) : 'not present';
     return h('li', { class: `step${active ? ' active' : ''}` },
       h('button', {
-        class: 'step-row', 'aria-label': `${entryName(step.level)} ${step.index}: ${hex(step.entry.raw)}, ${flags}, rights so far ${rightsText(step.rights)}`,
-        'aria-pressed': String(active), onclick: () => this.context.store.update({ level: step.level as Level, entry: null, pa: null }),
+        class: 'step-row', title: `${entryName(step.level)} ${step.index}`, 'aria-pressed': String(active), onclick: () => this.context.store.update({ level: step.level as Level, entry: null, pa: null }),
       },
         h('span', { class: `step-level level-${step.level}` }, `${structureName(step.level)}[${step.index}]`),
         h('span', { class: 'num' }, hex(step.entry.raw)),

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/** Debian's Chromium on the built page, from file://, with no network. */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { chromium, type Browser, type Page } from 'playwright-core';
+import type { ExplorerData } from '../src/data/contract';
+
+const web = fileURLToPath(new URL('..', import.meta.url));
+const results = `${web}/test-results`;
+
+const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+
+export async function startBrowser(): Promise<Browser> {
+  const executablePath = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
+  if (!existsSync(executablePath)) throw new Error(`no browser at ${executablePath}; install Debian's chromium or set CHROMIUM`);
+  return chromium.launch({ executablePath, args: FLAGS });
+}
+
+/** Writes the page as the C++ library does; returns its file:// address. */
+export function writePage(name: string, data: ExplorerData): string {
+  mkdirSync(results, { recursive: true });
+  const [before, after] = readFileSync(`${web}/dist/index.html`, 'utf8').split('@PGSIM_DATA@') as [string, string];
+  const file = `${results}/${name}.html`;
+  writeFileSync(file, before + JSON.stringify(data).replace(/</g, '\\u003c') + after);
+  return pathToFileURL(file).href;
+}
+
+export interface OpenPage {
+  page: Page;
+  /** Messages of errors, and every request other than the page itself. */
+  troubles: string[];
+}
+
+export async function openPage(browser: Browser, address: string, options: { dark?: boolean; width?: number; height?: number } = {}): Promise<OpenPage> {
+  const page = await browser.newPage({ viewport: { width: options.width ?? 1440, height: options.height ?? 1000 }, colorScheme: options.dark ? 'dark' : 'light' });
+  const troubles: string[] = [];
+  page.on('pageerror', (error) => troubles.push(error.message));
+  page.on('console', (message) => message.type() === 'error' && troubles.push(message.text()));
+  page.on('request', (request) => request.url().split('#')[0] !== address.split('#')[0] && troubles.push(`request for ${request.url()}`));
+  await page.goto(address);
+  await page.waitForSelector('.stop[aria-checked="true"]');
+  return { page, troubles };
+}
+
+/** After a change of state the views follow in the next frame. */
+export const settled = (page: Page): Promise<unknown> => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0-only
+import { createRequire } from 'node:module';
+import { readFileSync } from 'node:fs';
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { hugeMachine, scatteredPages, withJournal } from '../test/documents';
+import { captureData } from '../test/support';
+import { openPage, settled, startBrowser, writePage, type OpenPage } from './browser';
+
+let browser: Browser;
+let boot: string;
+
+beforeAll(async () => {
+  browser = await startBrowser();
+  boot = writePage('k6.12-4g-4l', captureData('k6.12-4g-4l'));
+});
+afterAll(() => browser?.close());
+
+async function opened(fragment = '', address = boot): Promise<OpenPage> {
+  const open = await openPage(browser, `${address}${fragment}`);
+  return open;
+}
+
+const fragmentOf = (open: OpenPage): Promise<URLSearchParams> => open.page.evaluate(() => location.hash.slice(1)).then((hash) => new URLSearchParams(hash));
+
+describe('The page opens from file://', () => {
+  test('shows the first checkpoint, without an error and without a request', async () => {
+    const open = await opened();
+    expect(await open.page.textContent('#stage-title')).toBe('decompressor.startup_64');
+    expect(await open.page.title()).toContain('k6.12-4g-4l');
+    expect(open.troubles).toEqual([]);
+    await open.page.close();
+  });
+});
+
+describe('The bars zoom level by level', () => {
+  test('a click on PML4 slot 273 goes to the direct map, down to its first page', async () => {
+    const open = await opened('#cp=init_mem_mapping.exit');
+    const bar = open.page.locator('.bar[data-level="4"]');
+    const box = (await bar.boundingBox()) as { x: number; y: number; width: number; height: number };
+    await open.page.mouse.click(box.x + (273.5 / 512) * box.width, box.y + box.height / 2);
+    await settled(open.page);
+    expect((await fragmentOf(open)).get('va')).toBe('0xffff888000000000');
+    expect(await open.page.locator('.bar').count()).toBe(4);
+    expect(await open.page.locator('.bar[data-level="1"]').getAttribute('aria-valuenow')).toBe('0');
+    await open.page.close();
+  });
+
+  test('the keyboard goes from entry to entry and from level to level', async () => {
+    const open = await opened('#cp=init_mem_mapping.exit&va=0xffff888000000000&level=4');
+    await open.page.locator('.bar[data-level="4"]').focus();
+    await open.page.keyboard.press('ArrowRight');
+    await settled(open.page);
+    expect(await open.page.locator('.bar[data-level="4"]').getAttribute('aria-valuenow')).toBe('511');
+    await open.page.keyboard.press('ArrowDown');
+    expect(await open.page.evaluate(() => document.activeElement?.getAttribute('data-level'))).toBe('3');
+    await open.page.close();
+  });
+});
+
+describe('The walk box', () => {
+  test('takes a symbol and shows each entry and the page', async () => {
+    const open = await opened('#cp=init_mem_mapping.exit');
+    await open.page.fill('#walk-input', 'startup_64');
+    await open.page.keyboard.press('Enter');
+    await settled(open.page);
+    expect(await open.page.locator('.step').allTextContents()).toHaveLength(4);
+    expect(await open.page.textContent('.outcome')).toContain('0x1000b53');
+    await open.page.close();
+  });
+
+  test('says why a write to sealed data faults, with the error code', async () => {
+    const open = await opened('#cp=user.init&va=0xffffffff82000000&access=w');
+    expect(await open.page.textContent('.outcome')).toMatch(/#PF, error code 0x3.*P=1 W\/R=1 U\/S=0/);
+    await open.page.click('text=user mode');
+    await settled(open.page);
+    expect(await open.page.textContent('.outcome')).toContain('error code 0x7');
+    await open.page.close();
+  });
+
+  test('steps: what has not been read yet is not shown', async () => {
+    const open = await opened('#cp=init_mem_mapping.exit&va=0xffff888000200000');
+    await open.page.click('[aria-label="Back to CR3"]');
+    await open.page.click('[aria-label="Step forward"]');
+    await settled(open.page);
+    expect((await fragmentOf(open)).get('step')).toBe('1');
+    expect(await open.page.locator('.step.later').count()).toBe(2);
+    expect(await open.page.textContent('#inspector-title')).toContain('PML4E 273');
+    await open.page.close();
+  });
+
+  test('takes a CR3, refuses nonsense, and knows a non-canonical address', async () => {
+    const open = await opened('#cp=init_mem_mapping.exit&va=0x1000000');
+    await open.page.fill('#walk-input', 'cr3=0x340c000');
+    await open.page.keyboard.press('Enter');
+    await settled(open.page);
+    expect(await open.page.textContent('.steps')).toContain('early_top_pgt');
+    await open.page.fill('#walk-input', 'no such thing');
+    await open.page.keyboard.press('Enter');
+    expect(await open.page.textContent('.walk-message')).toContain('neither an address');
+    await open.page.fill('#walk-input', '0x8000000000000000');
+    await open.page.keyboard.press('Enter');
+    await settled(open.page);
+    expect(await open.page.textContent('.outcome')).toContain('#GP(0)');
+    await open.page.close();
+  });
+});
+
+describe('The timeline', () => {
+  test('steps, names the functions and counts what changed', async () => {
+    const open = await opened('#cp=init_mem_mapping.entry');
+    await open.page.click('[aria-label="Next checkpoint"]');
+    await settled(open.page);
+    expect(await open.page.textContent('#stage-title')).toBe('init_mem_mapping.exit');
+    expect(await open.page.textContent('.stage-functions')).toContain('kernel_physical_mapping_init');
+    expect(await open.page.textContent('.stage-delta')).toMatch(/\+2,024 added/);
+    await open.page.close();
+  });
+
+  test('plays to the end', async () => {
+    const open = await opened('#cp=buddy.exit');
+    await open.page.click('[aria-label="Play the boot"]');
+    await open.page.waitForFunction(() => location.hash.includes('cp=user.init'), undefined, { timeout: 5000 });
+    await open.page.close();
+  });
+
+  test('compares two checkpoints', async () => {
+    const open = await opened('#cp=buddy.exit&vs=decompressor.startup_64&view=changes');
+    expect(await open.page.textContent('.changes-title')).toContain('From decompressor.startup_64 to buddy.exit');
+    expect(await open.page.locator('.vlist-row').count()).toBeGreaterThan(5);
+    await open.page.close();
+  });
+});
+
+describe('Selections are linked', () => {
+  test('a row of the blackboard selects the entry everywhere', async () => {
+    const open = await opened('#cp=startup_64_fixups.exit&view=board');
+    await open.page.click('[data-entry="2c27000.510"]');
+    await settled(open.page);
+    expect(await open.page.textContent('#inspector-title')).toContain('PDPTE 510 of level3_kernel_pgt');
+    expect((await fragmentOf(open)).get('level')).toBe('3');
+    expect(await open.page.locator('.arrow.lit').count()).toBeGreaterThanOrEqual(2);
+    await open.page.close();
+  });
+
+  test('a piece of physical memory selects an address that maps it', async () => {
+    const open = await opened('#cp=buddy.exit&va=0xffff888001000000');
+    await open.page.locator('[aria-label="Physical memory, closer"]').focus();
+    await open.page.keyboard.press('ArrowRight');
+    await settled(open.page);
+    const fragment = await fragmentOf(open);
+    expect(fragment.get('pa')).toBe('0x2000000');
+    expect(fragment.get('va')).toBe('0xffff888002000000');
+    expect(await open.page.textContent('.strip-owner')).toContain('kernel read-only data');
+    await open.page.close();
+  });
+
+  test('a link brings back the whole state', async () => {
+    const link = '#cp=sparse_init.exit&vs=sparse_init.entry&va=0xffffea0000000000&level=3&access=wu&view=board&mem=size';
+    const open = await opened(link);
+    expect(await open.page.evaluate(() => location.hash)).toBe(link);
+    expect(await open.page.getAttribute('#tab-board', 'aria-selected')).toBe('true');
+    await open.page.evaluate(() => (location.hash = '#cp=buddy.exit&va=0x0'));
+    await open.page.waitForFunction(() => document.querySelector('#stage-title')?.textContent === 'buddy.exit');
+    await open.page.close();
+  });
+});
+
+describe('With a journal of writes', () => {
+  test('the inspector says who wrote the entry, when, and what was there before', async () => {
+    const open = await opened('#va=0x200000', writePage('journal', withJournal()));
+    const text = await open.page.textContent('.inspector');
+    expect(text).toContain('startup_32');
+    expect(text).toContain('decompressor, R1.5 · cycle 1,110');
+    expect(text).toContain('0x0 → 0x200183');
+    expect(await open.page.textContent('.stage-functions')).toContain('startup_32 2,053 writes');
+    await open.page.close();
+  });
+});
+
+describe('Large spaces stay quick', () => {
+  test('70,000 pages that cannot be joined: the list has them all and scrolls', async () => {
+    const open = await opened('#view=list&va=0x0', writePage('scattered', scatteredPages(70_000)));
+    expect(await open.page.textContent('.list-tools')).toContain('70,000 ranges');
+    expect(await open.page.locator('.vlist-row').count()).toBeLessThan(60);
+    const slowest = await open.page.evaluate(async () => {
+      const list = document.querySelector('.vlist') as HTMLElement;
+      let worst = 0;
+      for (let i = 0; i < 60; i++) {
+        list.scrollTop = (list.scrollHeight * i) / 60;
+        const start = performance.now();
+        list.dispatchEvent(new Event('scroll'));
+        worst = Math.max(worst, performance.now() - start);
+        await new Promise(requestAnimationFrame);
+      }
+      return worst;
+    });
+    expect(slowest).toBeLessThan(50);
+    await open.page.close();
+  });
+
+  test('1.5 TiB in 2 MiB pages opens within seconds and is one range', async () => {
+    const address = writePage('huge', hugeMachine(1536));
+    const start = Date.now();
+    const open = await opened('#view=list&va=0xffff888000000000', address);
+    expect(Date.now() - start).toBeLessThan(8000);
+    expect(await open.page.textContent('.list-tools')).toMatch(/1 range of 1, 786,432 pages/);
+    expect(await open.page.textContent('.vlist-row')).toContain('1.5 TiB');
+    await open.page.close();
+  });
+});
+
+describe('Everybody can read it', () => {
+  const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+  test.each([
+    ['address space, light', '#cp=init_mem_mapping.exit&vs=init_mem_mapping.entry&va=0xffff888000200000', false],
+    ['blackboard, dark', '#cp=startup_64_fixups.exit&view=board', true],
+    ['mapped ranges, light', '#cp=user.init&view=list&va=0xffffffff82000000&access=w', false],
+    ['changes, dark', '#cp=buddy.exit&view=changes', true],
+  ] as const)('axe finds no serious problem: %s', async (_name, fragment, dark) => {
+    const { page } = await openPage(browser, boot + fragment, { dark });
+    await page.evaluate(axe);
+    const serious = await page.evaluate(async () => {
+      const found = await (window as unknown as { axe: { run(): Promise<{ violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[] }> } }).axe.run();
+      return found.violations.filter(({ impact }) => impact === 'serious' || impact === 'critical').map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map((node) => `${node.html.slice(0, 120)} — ${node.failureSummary}`).join(' | ')}`);
+    });
+    expect(serious).toEqual([]);
+    await page.close();
+  });
+});
