@@ -10,6 +10,7 @@
 #include "pgsim/kernel/kernel.hpp"
 #include "pgsim/kernel/setup_arch.hpp"
 #include "pgsim/kernel/sparse.hpp"
+#include "pgsim/kernel/start_kernel.hpp"
 
 namespace pgsim::kernel {
 
@@ -42,7 +43,7 @@ void run_free_area_init(Kernel& k) {
     });
 }
 
-constexpr std::array<BootStage, 12> stages{{
+constexpr std::array<BootStage, 13> stages{{
     {"decompressor.startup_64", "startup_32", "decompressor", startup_32},
     {"kernel.startup_64", "extract_kernel", "decompressor", decompress},
     {"startup_64_fixups.exit", "__startup_64", "kernel head", startup_64_fixups},
@@ -55,6 +56,7 @@ constexpr std::array<BootStage, 12> stages{{
     {"sparse_init.entry", "setup_arch", "paging_init", setup_arch_before_paging_init},
     {"sparse_init.exit", "sparse_init", "paging_init", sparse_init},
     {"free_area_init.exit", "free_area_init", "paging_init", run_free_area_init},
+    {"buddy.entry", "start_kernel", "start_kernel", start_kernel_before_buddy},
 }};
 
 }  // namespace

@@ -38,6 +38,8 @@ KernelSeries series_6_1() {
     KernelSeries s;
     s.name = "6.1";
     s.minor = 1;
+    s.kernel_ro_keeps_dirty = true;
+    s.trap_init_sets_fsgsbase = true;
     s.startup_64_masks_cr4 = true;
     s.ibft_in_early_reserve_memory = true;
     s.randomize_memory_keeps_zone_device = true;
@@ -53,6 +55,7 @@ KernelSeries series_6_12() {
     s.name = "6.12";
     s.minor = 12;
     s.pti_is_early_param = true;
+    s.trap_init_sets_fsgsbase = true;
     s.startup_64_masks_cr4 = true;
     s.ident_map_noptishadow = true;
     s.early_top_pgt_linked = true;

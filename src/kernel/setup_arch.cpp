@@ -9,6 +9,7 @@
 #include "pgsim/kernel/cpu_setup.hpp"
 #include "pgsim/kernel/crashkernel.hpp"
 #include "pgsim/kernel/early_fault.hpp"
+#include "pgsim/kernel/fixmap.hpp"
 #include "pgsim/kernel/kernel.hpp"
 
 namespace pgsim::kernel {
@@ -86,6 +87,15 @@ void e820_setup(Kernel& k, const firmware::BootParams& params) {
     k.e820.reserve_setup_data(params.setup_data);
     if (!k.e820.finish_early_params(k.params.e820_userdef)) {
         panic("Invalid user supplied memory map", "e820__finish_early_params", "R5.8");
+    }
+}
+
+// The local APIC's registers, as the MADT says where they are. [R9.1]
+void early_acpi_boot_init(Kernel& k) {
+    const auto& tables = k.inputs.acpi_tables;
+    if (std::any_of(tables.begin(), tables.end(), [](const auto& table) { return table.signature == "APIC"; })) {
+        const auto origin = k.origin("register_lapic_address", "R9.1");
+        set_fixmap(k, FixedAddress::apic_base, PhysAddr{0xfee0'0000}, page_kernel_io_nocache);
     }
 }
 
@@ -177,6 +187,7 @@ void setup_arch_numa(Kernel& k) {
     for (const PhysRange& table : k.inputs.acpi_reserved) {
         k.memblock.reserve(table.start().value(), table.size(), "acpi_reserve_initial_tables");
     }
+    early_acpi_boot_init(k);
     NumaInputs inputs;
     inputs.description = k.inputs.numa;
     inputs.max_pfn = k.state.max_pfn;

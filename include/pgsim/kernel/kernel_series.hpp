@@ -32,6 +32,8 @@ struct KernelSeries {
     bool crashkernel_generic = false;                 ///< R7.1 #8: high first for ,high; 16 MiB also at an offset
     std::uint64_t node_data_alignment = 4096;         ///< R7.5
     bool mem_section_root_before_loop = false;        ///< R8.1
+    bool kernel_ro_keeps_dirty = false;               ///< R9.1, appendix A: PAGE_KERNEL_RO has D
+    bool trap_init_sets_fsgsbase = false;             ///< measured: CR4.FSGSBASE before memblock_free_all
     bool managed_is_present = false;                  ///< R8.12
     bool reserved_gets_nids = true;                   ///< M-A15: memblock_free_all gives reserved regions nodes
     bool reserved_nids_spread_up = true;              ///< M-A15: with a region's end in place of its size
