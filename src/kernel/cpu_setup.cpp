@@ -61,7 +61,6 @@ void pti_check_boottime_disable(Kernel& k) {
 void probe_page_size_mask(Kernel& k) {
     KernelState& s = k.state;
     const CpuFeatures& cpu = k.inputs.cpu;
-    s.direct_gbpages = k.params.gbpages.value_or(k.inputs.config.enabled("X86_DIRECT_GBPAGES"));
     if (cpu.has(Feature::pse) && !k.inputs.config.enabled("DEBUG_PAGEALLOC_ENABLE_DEFAULT")) {
         s.page_size_mask |= 1U << 2;
     } else {

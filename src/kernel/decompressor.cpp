@@ -29,6 +29,20 @@ VirtAddr identity(std::uint64_t address) {
     return VirtAddr{address};
 }
 
+// The program touches each 2 MiB block of [start, end); which bytes of it does not matter to the tables.
+template <class F>
+void for_each_block(std::uint64_t start, std::uint64_t end, F&& touch) {
+    for (std::uint64_t at = start; at < end; at = round_down(at, large_page) + large_page) {
+        touch(identity(at));
+    }
+}
+
+// The stack ends below the image's .pgtable. [R1.1, R1.7]
+void push_on_stack(Kernel& k, std::uint64_t image) {
+    const std::uint64_t stack_end = image + (k.decompressor.pgtable - k.decompressor.target);
+    k.memory.write32(identity(stack_end - 4), 0);
+}
+
 // R1.2: what the kernel cannot run without; verify_cpu then halts for ever.
 void verify_cpu(Kernel& k) {
     for (const Feature required : {Feature::lm, Feature::pae, Feature::pse, Feature::msr, Feature::cx8, Feature::pge,
@@ -130,6 +144,17 @@ void configure_5level_paging(Kernel& k) {
     k.memory.write(identity(trampoline), saved);
 }
 
+// R1.12: backwards, quadword by quadword; then .bss of the copy is cleared, which reaches up to .pgtable.
+void copy_image(Kernel& k) {
+    const DecompressorState& d = k.decompressor;
+    const firmware::BootParams& params = k.inputs.boot_params;
+    const std::uint64_t bytes = std::min(params.payload_offset + params.payload_length, d.pgtable - d.target);
+    const auto read = [&k](VirtAddr at) { static_cast<void>(k.memory.read8(at)); };
+    for_each_block(d.load, d.load + bytes, read);
+    for_each_block(d.target, d.pgtable, [&k](VirtAddr at) { k.memory.write8(at, 0); });
+    push_on_stack(k, d.target);
+}
+
 std::uint64_t alloc_pgt_page(Kernel& k) {
     DecompressorState& d = k.decompressor;
     if (d.pgt_buf_offset >= d.pgt_buf_size) {
@@ -207,6 +232,16 @@ bool do_boot_page_fault(Kernel& k, std::uint64_t address, std::uint32_t error_co
     return true;
 }
 
+// R2.12: the choice of a physical address minds immovable memory, so the ACPI tables' headers are read on the way to the
+// SRAT. (The FADT's own tables are not in the root table.)
+void look_for_srat(Kernel& k) {
+    for (const firmware::AcpiTable& table : k.inputs.acpi_tables) {
+        if (table.signature != "DSDT" && table.signature != "FACS") {
+            static_cast<void>(k.memory.read32(identity(table.address.value())));
+        }
+    }
+}
+
 // Bytes that decompression writes from `output` on: the kernel's ELF file with its relocations. The image's header
 // places the payload so that it ends (bytes >> 8) + 64 KiB above the output's end; solved for bytes.
 std::uint64_t output_bytes(const Kernel& k) {
@@ -227,6 +262,7 @@ void startup_32(Kernel& k) {
     d.load = k.inputs.boot_params.load_address.value();
     verify_cpu(k);
     compute_target(k);
+    push_on_stack(k, d.load);
     k.write_cr4(k.cpu().cr4 | Cr4::pae);
     build_initial_tables(k);
     k.write_cr3(d.pgtable);
@@ -241,7 +277,9 @@ void decompressor_startup_64(Kernel& k) {
     if (k.inputs.series.startup_64_masks_cr4) {
         k.write_cr4(k.cpu().cr4 & (Cr4::pae | Cr4::mce | Cr4::la57));
     }
+    push_on_stack(k, k.decompressor.load);
     configure_5level_paging(k);
+    copy_image(k);
     k.on_page_fault([&k](std::uint64_t address, std::uint32_t error_code) {
         return do_boot_page_fault(k, address, error_code);
     });
@@ -258,13 +296,13 @@ void extract_kernel(Kernel& k) {
     const auto origin = k.origin("extract_kernel", "R2.7");
     DecompressorState& d = k.decompressor;
     d.output = k.inputs.layout.text_pa.value();
-    // Decompression writes upwards from the output; one store a large page touches them in the same order.
-    const std::uint64_t end = d.output + output_bytes(k);
-    for (std::uint64_t at = d.output; at < end; at = round_down(at, large_page) + large_page) {
-        k.memory.write8(identity(at), 0);
-    }
-    link_static_tables(k);
     const bool kaslr = !k.params.nokaslr && k.inputs.config.enabled("RANDOMIZE_BASE");
+    if (kaslr) {
+        look_for_srat(k);
+    }
+    // Decompression writes upwards from the output; one store a large page touches them in the same order.
+    for_each_block(d.output, d.output + output_bytes(k), [&k](VirtAddr at) { k.memory.write8(at, 0); });
+    link_static_tables(k);
     const std::uint64_t flags = k.inputs.boot_params.address.value() + firmware::zero_page::loadflags;
     const std::uint8_t loadflags = k.memory.read8(identity(flags));
     k.memory.write8(identity(flags), static_cast<std::uint8_t>(kaslr ? loadflags | 2U : loadflags & ~2U));

@@ -39,6 +39,7 @@ Kernel::Kernel(const BootInputs& boot_inputs, Machine& on)
       e820{128 + 3 * boot_inputs.config.max_numnodes()},
       memblock{memblock_setup(boot_inputs)} {
     state.nr_node_ids = inputs.config.max_numnodes();
+    state.direct_gbpages = inputs.config.enabled("X86_DIRECT_GBPAGES");
     // The decompressor reads the same command line before setup_arch does; only these words steer it.
     params.no5lvl = cmdline_find_option_bool(inputs.boot_params.cmdline, "no5lvl");
     params.nokaslr = cmdline_find_option_bool(inputs.boot_params.cmdline, "nokaslr");

@@ -79,6 +79,7 @@ void e820_setup(Kernel& k, const firmware::BootParams& params) {
     if (k.inputs.series.pti_is_early_param) {
         set_pti_mode(k);
     }
+    k.state.direct_gbpages = k.params.gbpages.value_or(k.state.direct_gbpages);
     k.state.movable_node_enabled = k.params.movable_node;
     if (k.params.movable_node) {
         k.memblock.bottom_up = true;

@@ -23,10 +23,10 @@ bool has_madt(const Kernel& k) {
 // Plays the requests of subsystems that are not simulated to memblock, in their order.
 class Requests {
 public:
-    explicit Requests(Kernel& kernel) : k_{kernel}, granted_(kernel.inputs.memblock_requests.size()) {}
+    explicit Requests(Kernel& kernel) : k_{kernel}, granted_(requests().size()) {}
 
     void run() {
-        const auto& list = k_.inputs.memblock_requests;
+        const auto& list = requests();
         for (std::size_t i = 0; i < list.size(); ++i) {
             const MemblockRequest& request = list[i];
             if (request.by == "spp_getpage") {
@@ -44,6 +44,11 @@ public:
     }
 
 private:
+    [[nodiscard]] const std::vector<MemblockRequest>& requests() const {
+        static const std::vector<MemblockRequest> none;
+        return k_.inputs.memblock_requests ? *k_.inputs.memblock_requests : none;
+    }
+
     std::optional<PhysAddr> allocate(const MemblockRequest& r) {
         if (r.op == "phys_alloc_range") {
             return k_.memblock.phys_alloc_range(r.size, r.align, r.from, r.max_addr, r.by);

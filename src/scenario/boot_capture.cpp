@@ -163,6 +163,7 @@ void add_globals(const Boot& boot, const Checkpoint& checkpoint, CaptureCheckpoi
     word("__default_kernel_pte_mask", s.default_kernel_pte_mask);
     word("physical_mask", 0xf'ffff'ffff'ffff);
     word("sme_me_mask", 0);
+    word("__kfence_pool", 0);  // KFENCE is not started at boot
     count("direct_gbpages", s.direct_gbpages ? 1 : 0);
     word("page_offset_base", s.page_offset_base);
     word("vmalloc_base", s.vmalloc_base);
