@@ -58,7 +58,6 @@ void kernel_randomize_memory(Kernel& k) {
     s.page_offset_base = layout.page_offset_base.value_or(VirtAddr{s.page_offset_base}).value();
     s.vmalloc_base = layout.vmalloc_base.value_or(VirtAddr{s.vmalloc_base}).value();
     s.vmemmap_base = layout.vmemmap_base.value_or(VirtAddr{s.vmemmap_base}).value();
-    k.memblock.set_page_offset_base(VirtAddr{s.page_offset_base});
 }
 
 void find_ranges_of_ram(Kernel& k) {
@@ -66,6 +65,7 @@ void find_ranges_of_ram(Kernel& k) {
     s.max_pfn = k.e820.end_of_ram_pfn(s.pgtable_l5_enabled ? 5 : 4, k.inputs.series);
     s.max_possible_pfn = s.max_pfn;
     kernel_randomize_memory(k);
+    k.memblock.set_page_offset_base(VirtAddr{s.page_offset_base});
     s.max_low_pfn = s.max_pfn > 0x10'0000 ? k.e820.end_of_low_ram_pfn(k.inputs.series) : s.max_pfn;
     s.high_memory = s.page_offset_base + (s.max_pfn << 12);
 }

@@ -75,7 +75,19 @@ private:
         if (!trap_init_done_ && per_cpu_) {
             setup_cpu_entry_areas(k_, *per_cpu_);
         }
-        trap_init_done_ = trap_init_done_ || per_cpu_.has_value();
+        if (!trap_init_done_) {
+            cpu_init();
+        }
+        trap_init_done_ = true;
+    }
+
+    // With PCIDs the kernel's address space runs as PCID 1 from now on: kern_pcid(0).
+    void cpu_init() {
+        if (k_.inputs.series.trap_init_sets_fsgsbase && k_.inputs.cpu.has(Feature::fsgsbase)) {
+            k_.write_cr4(k_.cpu().cr4 | Cr4::fsgsbase);
+        }
+        const std::uint64_t pcid = (k_.cpu().cr4 & Cr4::pcide) != 0 ? 1 : 0;
+        k_.write_cr3(k_.symbol_pa("init_top_pgt") | pcid);
     }
 
     Kernel& k_;
@@ -92,9 +104,6 @@ void start_kernel_before_buddy(Kernel& k) {
         set_fixmap(k, FixedAddress::io_apic_base_0, io_apic_address, page_kernel_io_nocache);
     }
     Requests{k}.run();
-    if (k.inputs.series.trap_init_sets_fsgsbase && k.inputs.cpu.has(Feature::fsgsbase)) {
-        k.write_cr4(k.cpu().cr4 | Cr4::fsgsbase);
-    }
 }
 
 }  // namespace pgsim::kernel
