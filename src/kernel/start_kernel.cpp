@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "pgsim/kernel/builtin_requests.hpp"
 #include "pgsim/kernel/cpu_entry_area.hpp"
 #include "pgsim/kernel/fixmap.hpp"
 #include "pgsim/kernel/kernel.hpp"
@@ -23,12 +24,14 @@ bool has_madt(const Kernel& k) {
 // Plays the requests of subsystems that are not simulated to memblock, in their order.
 class Requests {
 public:
-    explicit Requests(Kernel& kernel) : k_{kernel}, granted_(requests().size()) {}
+    explicit Requests(Kernel& kernel)
+        : k_{kernel},
+          requests_{kernel.inputs.memblock_requests ? *kernel.inputs.memblock_requests : built_in(kernel)},
+          granted_(requests_.size()) {}
 
     void run() {
-        const auto& list = requests();
-        for (std::size_t i = 0; i < list.size(); ++i) {
-            const MemblockRequest& request = list[i];
+        for (std::size_t i = 0; i < requests_.size(); ++i) {
+            const MemblockRequest& request = requests_[i];
             if (request.by == "spp_getpage") {
                 enter_trap_init();
             } else if (request.op == "phys_free") {
@@ -44,9 +47,13 @@ public:
     }
 
 private:
-    [[nodiscard]] const std::vector<MemblockRequest>& requests() const {
-        static const std::vector<MemblockRequest> none;
-        return k_.inputs.memblock_requests ? *k_.inputs.memblock_requests : none;
+    static std::vector<MemblockRequest> built_in(const Kernel& k) {
+        return builtin_requests({.inputs = k.inputs,
+                                 .state = k.state,
+                                 .memblock = k.memblock,
+                                 .zones = k.zones,
+                                 .e820 = k.e820.entries(),
+                                 .nr_node_ids = std::max<std::uint64_t>(k.numa.nodes.size(), 1)});
     }
 
     std::optional<PhysAddr> allocate(const MemblockRequest& r) {
@@ -91,6 +98,7 @@ private:
     }
 
     Kernel& k_;
+    std::vector<MemblockRequest> requests_;
     std::vector<std::optional<PhysAddr>> granted_;
     std::optional<PhysAddr> per_cpu_;
     bool trap_init_done_ = false;

@@ -33,8 +33,7 @@ TEST_CASE("A simulated boot leaves what the real kernel left", "[scenario][captu
     for (const std::string& file : files) {
         const std::string name = std::filesystem::path{file}.filename().string();
         DYNAMIC_SECTION(name) {
-            const formats::Comparison comparison =
-                compare_with_boot(formats::read_text_maybe_xz(file), name, options);
+            const formats::Comparison comparison = compare_with_boot(formats::read_text_maybe_xz(file), name, options);
             for (const formats::CheckpointComparison& checkpoint : comparison.checkpoints) {
                 for (const formats::Difference& difference : checkpoint.differences) {
                     UNSCOPED_INFO(checkpoint.name << ": " << difference.text);
