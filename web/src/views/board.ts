@@ -45,7 +45,7 @@ export class BoardView implements View {
   }
 
   private drawBox(box: Box): SVGElement {
-    const group = svg('g', { class: `box level-${box.level}${box.reachable ? '' : ' loose'}`, 'data-table': box.pa.toString(16) },
+    const group = svg('g', { class: `box level-${box.level}${box.reachable ? '' : ' loose'}`, role: 'group', 'aria-label': box.title },
       svg('rect', { class: 'box-frame', x: box.x, y: box.y, width: BOX_WIDTH, height: box.height, rx: 6 }),
       svg('path', { class: 'box-band', d: `M${box.x},${box.y + 6} a6,6 0 0 1 6,-6 h${BOX_WIDTH - 12} a6,6 0 0 1 6,6 z` }),
       svg('text', { class: 'box-title', x: box.x + 12, y: box.y + 22 }, box.title),
@@ -57,17 +57,17 @@ export class BoardView implements View {
 
   private drawRow(box: Box, row: Row): SVGElement {
     const y = row.y + 15;
+    const flags = row.note && row.flags.length > 12 ? row.flags.replace(/ (A|D)\b/g, '') : row.flags;
     const parts = [
       svg('rect', { class: 'row-back', x: box.x + 4, y: row.y, width: BOX_WIDTH - 8, height: ROW_HEIGHT, rx: 3 }),
-      svg('text', { class: 'row-label', x: box.x + 12, y }, row.label),
-      svg('text', { class: 'row-note', x: box.x + 84, y }, row.note),
-      svg('text', { class: 'row-flags', x: box.x + BOX_WIDTH - 10, y, 'text-anchor': 'end' }, row.note && row.flags.length > 12 ? row.flags.replace(/ (A|D)\b/g, '') : row.flags),
+      svg('text', { y }, svg('tspan', { class: 'row-label', x: box.x + 12 }, row.label), ' ', svg('tspan', { class: 'row-note', x: box.x + 84 }, row.note), ' ',
+        svg('tspan', { class: 'row-flags', x: box.x + BOX_WIDTH - 10, 'text-anchor': 'end' }, flags)),
     ];
     if (row.index < 0) return svg('g', {}, ...parts);
     const choose = (): void => this.context.store.selectEntry(this.context.store.focus().checkpoint, box.pa, box.level, row.index);
     return svg('g', {
       class: 'row', role: 'button', tabindex: 0, 'data-entry': `${box.pa.toString(16)}.${row.index}`, 'data-count': row.count,
-      'aria-label': `${box.title} ${row.label} ${row.note} ${row.flags}`, onclick: choose,
+      onclick: choose,
       onkeydown: (event: KeyboardEvent) => {
         if (event.key !== 'Enter' && event.key !== ' ') return;
         event.preventDefault();
