@@ -78,7 +78,7 @@ void Buddy::init_free_lists() {
             }
             memory_->write64(zone.address + nr_free_offset(order), 0);
         }
-        for (unsigned list = 0; list < nr_pcp_lists; ++list) {
+        for (unsigned list = 0; setup_.pcp && list < nr_pcp_lists; ++list) {
             list_init(pcp_head(zone, list));
         }
         zone.nr_free_pages = 0;

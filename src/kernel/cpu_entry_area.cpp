@@ -9,7 +9,6 @@ namespace pgsim::kernel {
 
 namespace {
 
-constexpr std::uint64_t cpu_entry_area_base = 0xffff'fe00'0000'0000;
 // struct cpu_entry_area in pages: the GDT, the entry stack, the TSS with its I/O bitmap, then each exception stack
 // behind a guard page. Without the debug store, which only Intel processors have.
 constexpr std::uint64_t tss_pages = 5;
@@ -45,15 +44,16 @@ public:
         }
     }
 
+    [[nodiscard]] static constexpr std::uint64_t area_bytes() {
+        // Room for all six stacks is left in the area, whatever the configuration, each behind a guard page.
+        constexpr std::uint64_t stacks = 6 * (exception_stack_pages + 1) + 1;
+        return (2 + tss_pages + stacks + debug_store_pages) * page_size;
+    }
+
 private:
     // Stacks for #VC exist when the kernel can be an encrypted guest.
     [[nodiscard]] std::uint64_t stored_stacks() const {
         return mapped_exception_stacks + (k_.inputs.config.enabled("AMD_MEM_ENCRYPT") ? 2 : 0);
-    }
-
-    [[nodiscard]] std::uint64_t area_bytes() const {
-        const std::uint64_t stacks = stored_stacks() * (exception_stack_pages + 1) + 1;
-        return (2 + tss_pages + stacks + debug_store_pages) * page_size;
     }
 
     void map_pages(std::uint64_t page, std::uint64_t offset, std::uint64_t count, pgprot_t prot) {
@@ -78,6 +78,10 @@ private:
 };
 
 }  // namespace
+
+std::uint64_t cpu_entry_area_slot_of(VirtAddr first_page) {
+    return (first_page.value() - cpu_entry_area_base - page_size) / EntryArea::area_bytes();
+}
 
 void setup_cpu_entry_areas(Kernel& k, PhysAddr per_cpu) {
     const auto origin = k.origin("setup_cpu_entry_areas", "R9.1");

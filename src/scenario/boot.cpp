@@ -79,6 +79,7 @@ Checkpoint take(const kernel::Kernel& kernel, const kernel::BootStage& stage) {
     checkpoint.e820 = kernel.e820.entries();
     checkpoint.numa = kernel.numa;
     checkpoint.zones = kernel.zones;
+    checkpoint.free_areas = kernel.free_areas;
     const PhysicalMemory& memory = kernel.machine.memory();
     checkpoint.journal_size = memory.journal() == nullptr ? 0 : memory.journal()->records().size();
     checkpoint.stray_accesses = memory.stray_access_count();

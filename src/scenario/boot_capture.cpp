@@ -184,6 +184,15 @@ void add_globals(const Boot& boot, const Checkpoint& checkpoint, CaptureCheckpoi
     count("boot_cpu_data.x86_cache_bits", s.x86_phys_bits);
 }
 
+std::vector<std::uint64_t> free_area(const Checkpoint& checkpoint, const kernel::Zone& zone) {
+    for (const kernel::ZoneFreeArea& area : checkpoint.free_areas) {
+        if (area.nid == zone.nid && area.type == zone.type) {
+            return {area.nr_free.begin(), area.nr_free.end()};
+        }
+    }
+    return std::vector<std::uint64_t>(kernel::max_page_order + 1, 0);
+}
+
 void add_nodes_and_zones(const Checkpoint& checkpoint, CaptureCheckpoint& out) {
     out.nodes.emplace();
     out.zones.emplace();
@@ -198,10 +207,9 @@ void add_nodes_and_zones(const Checkpoint& checkpoint, CaptureCheckpoint& out) {
             {node.nid, pgdat, node.start_pfn, node.spanned_pages, node.present_pages, node.first_deferred_pfn});
         for (const kernel::Zone& zone : node.zones) {
             if (zone.spanned != 0) {
-                const std::vector<std::uint64_t> none(11, 0);
                 out.zones->push_back({zone.nid, std::string{kernel::zone_name(zone.type)},
                                       static_cast<std::uint64_t>(zone.type), zone.start_pfn, zone.spanned, zone.present,
-                                      zone.managed, none});
+                                      zone.managed, free_area(checkpoint, zone)});
             }
         }
     }

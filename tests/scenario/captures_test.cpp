@@ -28,7 +28,7 @@ TEST_CASE("A simulated boot leaves what the real kernel left", "[scenario][captu
     const auto files = captures();
     REQUIRE(files.size() >= 100);
     formats::CompareOptions options;
-    options.until = "free_area_init.exit";
+    options.until = "buddy.exit";
     options.max_listed = 5;
     for (const std::string& file : files) {
         const std::string name = std::filesystem::path{file}.filename().string();

@@ -3,18 +3,22 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string_view>
 #include <vector>
 
 #include "pgsim/base/address.hpp"
 #include "pgsim/cpu/cpu_state.hpp"
 #include "pgsim/kernel/boot_inputs.hpp"
+#include "pgsim/kernel/buddy.hpp"
 #include "pgsim/kernel/decompressor.hpp"
 #include "pgsim/kernel/e820_setup.hpp"
 #include "pgsim/kernel/early_param.hpp"
+#include "pgsim/kernel/free_all.hpp"
 #include "pgsim/kernel/kernel_memory.hpp"
 #include "pgsim/kernel/kernel_state.hpp"
 #include "pgsim/kernel/memblock.hpp"
+#include "pgsim/kernel/memmap.hpp"
 #include "pgsim/kernel/numa.hpp"
 #include "pgsim/kernel/pgtable_context.hpp"
 #include "pgsim/kernel/sparse.hpp"
@@ -44,6 +48,9 @@ struct Kernel {
     ZoneState zones;
     std::uint64_t dma_reserve = 0;  ///< pages
     std::vector<VmemmapBlock> vmemmap_blocks;
+    std::shared_ptr<const Memmap> memmap;    ///< what struct pages hold until somebody writes them
+    std::unique_ptr<Buddy> buddy;            ///< after memblock_free_all
+    std::vector<ZoneFreeArea> free_areas;    ///< right after memblock_free_all
 
     [[nodiscard]] const CpuState& cpu() const;
     /// Levels of the paging mode in force: 4 or 5.

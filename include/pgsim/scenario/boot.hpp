@@ -11,6 +11,7 @@
 
 #include "pgsim/cpu/cpu_state.hpp"
 #include "pgsim/kernel/e820_setup.hpp"
+#include "pgsim/kernel/free_all.hpp"
 #include "pgsim/kernel/kernel_memory.hpp"
 #include "pgsim/kernel/kernel_state.hpp"
 #include "pgsim/kernel/memblock.hpp"
@@ -34,6 +35,7 @@ struct Checkpoint {
     std::vector<firmware::E820Entry> e820;  ///< the kernel's own table
     kernel::NumaState numa;
     kernel::ZoneState zones;
+    std::vector<kernel::ZoneFreeArea> free_areas;  ///< after memblock_free_all; else empty
     std::size_t journal_size = 0;  ///< records in the journal at this point
     std::uint64_t stray_accesses = 0;
 

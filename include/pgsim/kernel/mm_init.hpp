@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+namespace pgsim::kernel {
+
+struct Kernel;
+
+/// zone_sizes_init and free_area_init: nodes and zones are counted, struct pages initialised. Struct pages come into
+/// being when somebody looks at them. [linux-6.6 arch/x86/mm/init.c, mm/mm_init.c; spec R8.10–R8.17]
+void zone_sizes_init(Kernel& kernel);
+
+/// mm_core_init's memblock_free_all: reserved pages are marked, the rest goes to the buddy system.
+/// [linux-6.6 mm/memblock.c; spec R8.18, M-A14–M-A20]
+void mem_init(Kernel& kernel);
+
+}  // namespace pgsim::kernel
