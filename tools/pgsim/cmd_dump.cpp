@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <memory>
+
+#include "commands.hpp"
+#include "pgsim/formats/dump.hpp"
+#include "source.hpp"
+
+namespace pgsim::cli {
+
+namespace {
+
+struct Options {
+    SourceOptions source;
+    FilterOptions filter;
+    std::string format = "tree";
+    std::string out;
+    bool json = false;
+};
+
+void dump(const Options& options) {
+    formats::DumpOptions dump_options;
+    dump_options.filter = options.filter.filter();
+    Scene scene = options.source.load();
+    dump_options.names = std::move(scene.names);
+    dump_options.markers = std::move(scene.markers);
+    const auto format = options.json ? formats::DumpFormat::json : *formats::find_dump_format(options.format);
+    deliver(options.out, formats::dump(scene.space, format, dump_options));
+}
+
+}  // namespace
+
+void add_dump(CLI::App& app) {
+    auto options = std::make_shared<Options>();
+    CLI::App* command = app.add_subcommand("dump", "Write the tables of a checkpoint in one of many formats");
+    options->source.add_to(*command);
+    command->add_option("--format", options->format)
+        ->description(
+            "tree, ranges, ptdump (as Linux), qemu-tlb, qemu-mem (as QEMU's info tlb, info mem), json, dot, "
+            "svg, vmprint (as xv6), boxes")
+        ->check([](const std::string& name) {
+            return formats::find_dump_format(name) ? std::string{} : "there is no format \"" + name + '"';
+        })
+        ->capture_default_str();
+    command->add_flag("--json", options->json, "the same as --format json");
+    command->add_option("-o,--out", options->out, "write to this file")->type_name("FILE");
+    options->filter.add_to(*command);
+    command->callback([options] { dump(*options); });
+}
+
+}  // namespace pgsim::cli

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Each command adds itself to the command line; what it does runs when the line is parsed.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace pgsim::cli {
+
+void add_compare(CLI::App& app);
+void add_diff(CLI::App& app);
+void add_dump(CLI::App& app);
+void add_stats(CLI::App& app);
+void add_walk(CLI::App& app);
+
+}  // namespace pgsim::cli
