@@ -42,6 +42,7 @@ export class Store {
   private readonly diffCache = new Map<string, Difference>();
   private readonly ownerCache = new Map<Checkpoint, Segment[]>();
   private readonly sizeCache = new Map<string, Segment<SizeClass>[]>();
+  private lastAliases: { list: MappingList; pa: bigint; found: bigint[] } | null = null;
   private queued = false;
 
   constructor(readonly boot: Boot) {
@@ -85,7 +86,7 @@ export class Store {
     const root = this.rootOf(checkpoint);
     const result = walk(checkpoint.read, root.pa, state.va, state.access, { ...checkpoint.state, levels: root.levels });
     const entry = state.entry ? this.looseEntry(checkpoint) : this.entryOnWalk(checkpoint, result);
-    return { state, checkpoint, compared: compared === checkpoint ? null : compared, root, walk: result, entry, target: this.target(entry, result) };
+    return { state, checkpoint, compared: compared === checkpoint ? null : compared, root, walk: result, entry, target: this.target(entry) };
   }
 
   /** The root that the state names, at this checkpoint. */
@@ -121,17 +122,12 @@ export class Store {
     };
   }
 
-  private target(entry: SelectedEntry | null, result: WalkResult): Focus['target'] {
+  private target(entry: SelectedEntry | null): Focus['target'] {
     const { pa } = this.state;
     if (pa !== null) return { start: pa, end: pa + 1n };
     if (!entry || !entry.decoded.present) return null;
     const { decoded } = entry;
-    if (decoded.pageSize !== null) {
-      const exact = this.state.entry === null && this.state.level === null && result.outcome.kind === 'translation';
-      const start = decoded.base;
-      return exact && result.outcome.kind === 'translation' ? { start, end: start + decoded.pageSize } : { start, end: start + decoded.pageSize };
-    }
-    return { start: decoded.base, end: decoded.base + 0x1000n };
+    return { start: decoded.base, end: decoded.base + (decoded.pageSize ?? 0x1000n) };
   }
 
   mappings(checkpoint: Checkpoint, root: Root): MappingList {
@@ -159,7 +155,10 @@ export class Store {
 
   /** Linear addresses at which a physical address can be reached, from the current root. */
   aliases(focus: Focus, pa: bigint): bigint[] {
-    return whoMaps(this.mappings(focus.checkpoint, focus.root), pa).map(({ va }) => va);
+    const list = this.mappings(focus.checkpoint, focus.root);
+    // Several views ask for the same byte in one frame, and a list may have 70,000 ranges.
+    if (this.lastAliases?.list !== list || this.lastAliases.pa !== pa) this.lastAliases = { list, pa, found: whoMaps(list, pa).map(({ va }) => va) };
+    return this.lastAliases.found;
   }
 
   /** Selects entry `index` of a table on the walk; below it, the first entries in use are followed down to a page. */

@@ -30,23 +30,16 @@ interface Claim<Kind extends string> {
 /** Flattens overlapping claims: at each byte the highest priority wins, of equals the later one. */
 export function flatten<Kind extends string>(claims: Claim<Kind>[]): Segment<Kind>[] {
   const real = claims.filter((claim) => claim.end > claim.start);
-  const bounds = [...new Set(real.flatMap((claim) => [claim.start, claim.end]))].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
-  const place = new Map(bounds.map((bound, i) => [bound, i]));
+  const { bounds, starts, ends } = ranks(real);
   const winner: (Claim<Kind> | undefined)[] = new Array<Claim<Kind> | undefined>(bounds.length);
-  const next = bounds.map((_, i) => i);
-  const free = (from: number): number => {
-    let i = from;
-    while (next[i] !== i) i = next[i] as number;
-    for (let j = from; next[j] !== i && j !== i; ) [next[j], j] = [i, next[j] as number];
-    return i;
-  };
-  next.push(bounds.length);
-  const ranked = real.map((claim, order) => ({ claim, order })).sort((a, b) => b.claim.priority - a.claim.priority || b.order - a.order);
-  for (const { claim } of ranked) {
-    const end = place.get(claim.end) as number;
-    for (let i = free(place.get(claim.start) as number); i < end; i = free(i + 1)) {
-      winner[i] = claim;
-      next[i] = i + 1;
+  const pieces = new FreePieces(bounds.length);
+  const order = real.map((_, i) => i);
+  order.sort((a, b) => (real[b] as Claim<Kind>).priority - (real[a] as Claim<Kind>).priority || b - a);
+  for (const i of order) {
+    const end = ends[i] as number;
+    for (let at = pieces.next(starts[i] as number); at < end; at = pieces.next(at)) {
+      winner[at] = real[i];
+      pieces.take(at);
     }
   }
   const out: Segment<Kind>[] = [];
@@ -59,6 +52,43 @@ export function flatten<Kind extends string>(claims: Claim<Kind>[]): Segment<Kin
     else out.push({ start, end, kind: claim.kind, label: claim.label });
   }
   return out;
+}
+
+/** All different bounds in rising order, and each claim's place among them. */
+function ranks(claims: { start: bigint; end: bigint }[]): { bounds: bigint[]; starts: number[]; ends: number[] } {
+  const edges = claims.flatMap(({ start, end }, i) => [{ at: start, i, end: false }, { at: end, i, end: true }]);
+  edges.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
+  const result = { bounds: [] as bigint[], starts: [] as number[], ends: [] as number[] };
+  for (const edge of edges) {
+    if (result.bounds[result.bounds.length - 1] !== edge.at) result.bounds.push(edge.at);
+    (edge.end ? result.ends : result.starts)[edge.i] = result.bounds.length - 1;
+  }
+  return result;
+}
+
+/** Numbers 0 … n - 1 of which some are taken; finds the next free one in nearly constant time (union-find). */
+class FreePieces {
+  private readonly link: Int32Array;
+
+  constructor(count: number) {
+    this.link = Int32Array.from({ length: count + 1 }, (_, i) => i);
+  }
+
+  /** The first free number at or after `from`; `count` if there is none. */
+  next(from: number): number {
+    let root = from;
+    while (this.link[root] !== root) root = this.link[root] as number;
+    for (let at = from; at !== root; ) {
+      const after = this.link[at] as number;
+      this.link[at] = root;
+      at = after;
+    }
+    return root;
+  }
+
+  take(number: number): void {
+    this.link[number] = number + 1;
+  }
 }
 
 const E820_NAMES = ['', 'RAM', 'reserved', 'ACPI tables', 'ACPI NVS', 'unusable', 'disabled', 'persistent memory'];

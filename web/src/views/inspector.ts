@@ -45,7 +45,16 @@ export class Inspector implements View {
         h('dt', {}, 'is'), h('dd', {}, describe(decoded.raw, entry.level).replace(/^→ /, '').replace(/ · .*$/, '')),
         h('dt', {}, 'lies at'), h('dd', { class: 'num' }, `${hex(entry.entryPa)} `, h('span', { class: 'quiet' }, `(${linuxName(entry.level, focus.root.levels)})`)),
         h('dt', {}, 'covers'), h('dd', { class: 'num' }, slot),
+        ...this.lastWriter(focus, entry),
         decoded.reservedSet !== 0n && h('dt', { class: 'bad' }, '⚠ reserved'), decoded.reservedSet !== 0n && h('dd', { class: 'bad' }, `bits ${hex(decoded.reservedSet)} are set: a walk faults with RSVD`)));
+  }
+
+  /** The journal's last word on the entry, in one line. */
+  private lastWriter(focus: Focus, entry: SelectedEntry): HTMLElement[] {
+    const { provenance } = this.context.boot;
+    const last = provenance?.history(entry.entryPa, provenance.end(focus.checkpoint.index)).pop();
+    if (!last) return [];
+    return [h('dt', {}, 'written by'), h('dd', {}, h('code', {}, last.origin.function || 'unnamed'), ` ${[last.origin.stage, last.origin.rule].filter(Boolean).join(', ')}, cycle ${last.cycle.toLocaleString('en')}`)];
   }
 
   /** Four rows of sixteen bits, each field a bracket under its bits. */
@@ -74,7 +83,7 @@ export class Inspector implements View {
   private fieldTable(fields: Field[]): HTMLElement {
     const rows = [...fields].reverse().map((field) => {
       const width = field.hi - field.lo + 1;
-      const value = width === 1 ? field.value.toString() : width <= 4 ? binary(field.value, width) : hex(field.kind === 'address' ? field.value << BigInt(field.lo) : field.value);
+      const value = field.kind === 'address' ? '→' : width === 1 ? field.value.toString() : width <= 4 ? binary(field.value, width) : hex(field.value);
       return h('tr', { class: `${field.kind}${field.value !== 0n ? ' on' : ''}`, 'data-field': field.hi, onmouseenter: () => this.mark(String(field.hi)), onmouseleave: () => this.mark('') },
         h('td', { class: 'num' }, width === 1 ? String(field.lo) : `${field.hi}:${field.lo}`), h('th', { scope: 'row', title: field.title }, field.name), h('td', { class: 'num value' }, value), h('td', {}, field.meaning));
     });

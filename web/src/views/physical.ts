@@ -320,11 +320,16 @@ function islands(map: { start: bigint; end: bigint; ram: boolean }[]): { start: 
 function paint(context: CanvasRenderingContext2D, segments: Segment<PaintKind>[], x: (pa: bigint) => number, top: number, bottom: number, fill: (kind: PaintKind) => string | CanvasPattern): void {
   // Tables are tiny and matter most: they are drawn last and never narrower than a line.
   for (const last of [false, true]) {
+    let painted = -1;
     for (const segment of segments) {
       if ((segment.kind === 'table') !== last) continue;
       const left = x(segment.start);
+      const right = Math.max(left + (last ? 2 : 0.75), x(segment.end));
+      // Of thousands of pieces within one pixel, one is enough.
+      if (right - painted < 0.5 && left >= painted - 2) continue;
+      painted = right;
       context.fillStyle = fill(segment.kind);
-      context.fillRect(left, top, Math.max(last ? 2 : 0.75, x(segment.end) - left), bottom - top);
+      context.fillRect(left, top, right - left, bottom - top);
     }
   }
 }
