@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Processors known by name: the paging side of QEMU's CPU models, as data.
 #include <algorithm>
-#include <initializer_list>
 #include <vector>
 
 #include "pgsim/cpu/cpu_features.hpp"
@@ -19,8 +18,8 @@ struct Row {
     unsigned family, model, stepping;
     unsigned phys_bits;
     int inherits;  ///< index of the row whose features come first; -1: none
-    std::initializer_list<Feature> adds;
-    std::initializer_list<Feature> removes = {};
+    std::vector<Feature> adds;
+    std::vector<Feature> removes = {};
 };
 
 constexpr Vendor I = Vendor::intel;
