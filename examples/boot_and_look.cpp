@@ -8,7 +8,7 @@
 
 using namespace pgsim;
 
-int main() {
+int main() try {
     // [boot]
     BootScenario scenario = presets::qemu_q35("4G");
     use_cpu(scenario, "Skylake-Client");
@@ -42,4 +42,7 @@ int main() {
     // [/early-faults]
     const bool as_expected = !boot.halt() && walk.translation() != nullptr && boot.stray_accesses().empty();
     return as_expected ? EXIT_SUCCESS : EXIT_FAILURE;
+} catch (const Error& error) {
+    fmt::print(stderr, "{}\n", error.what());
+    return EXIT_FAILURE;
 }

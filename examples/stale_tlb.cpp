@@ -31,7 +31,7 @@ void enter_long_mode(Machine& machine) {
 
 }  // namespace
 
-int main() {
+int main() try {
     // [lesson]
     Machine machine{parse_cpu("max"), 2};
     machine.memory().map_region({0x0_pa, 0x200000_pa}, RegionKind::ram);
@@ -71,4 +71,7 @@ int main() {
 
     const bool learnt = page_faults == 2 && machine.memory().read64(0x10000_pa) == 101;
     return learnt ? EXIT_SUCCESS : EXIT_FAILURE;
+} catch (const Error& error) {
+    fmt::print(stderr, "{}\n", error.what());
+    return EXIT_FAILURE;
 }

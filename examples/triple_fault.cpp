@@ -8,7 +8,7 @@
 
 using namespace pgsim;
 
-int main() {
+int main() try {
     // [stop]
     Machine machine{parse_cpu("qemu64")};
     machine.memory().map_region({0x0_pa, 0x200000_pa}, RegionKind::ram);
@@ -32,4 +32,7 @@ int main() {
     // [/stop]
     const bool shut_down = !result.ok() && result.stop->reason == MachineStop::Reason::triple_fault;
     return shut_down ? EXIT_SUCCESS : EXIT_FAILURE;
+} catch (const Error& error) {
+    fmt::print(stderr, "{}\n", error.what());
+    return EXIT_FAILURE;
 }

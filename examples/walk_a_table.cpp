@@ -8,7 +8,7 @@
 
 using namespace pgsim;
 
-int main() {
+int main() try {
     // [tables]
     PhysicalMemory memory;
     memory.map_region({0x0_pa, 0x100000_pa}, RegionKind::ram);
@@ -38,4 +38,7 @@ int main() {
     // [/ask]
     const bool as_the_manual_says = fault != nullptr && fault->error_code == 0b111;  // P, W/R, U/S
     return as_the_manual_says ? EXIT_SUCCESS : EXIT_FAILURE;
+} catch (const Error& error) {
+    fmt::print(stderr, "{}\n", error.what());
+    return EXIT_FAILURE;
 }
