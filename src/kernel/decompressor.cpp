@@ -37,8 +37,11 @@ void for_each_block(std::uint64_t start, std::uint64_t end, F&& touch) {
     }
 }
 
-// The stack ends below the image's .pgtable. [R1.1, R1.7]
+// The stack ends below the image's .pgtable. Without the image's size its place is not known. [R1.1, R1.7]
 void push_on_stack(Kernel& k, std::uint64_t image) {
+    if (!k.inputs.decompressor_base) {
+        return;
+    }
     const std::uint64_t stack_end = image + (k.decompressor.pgtable - k.decompressor.target);
     k.memory.write32(identity(stack_end - 4), 0);
 }
