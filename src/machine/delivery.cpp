@@ -128,6 +128,7 @@ HandlerResult Machine::raise(ExceptionFrame frame, const WalkResult& walk) {
     const std::uint8_t cpl = cpu().cpl;
     const bool ac = cpu().ac;
     set_cpl(0);
+    charge(TimedEvent::page_fault);
     const HandlerResult handled = (*handler)(*this, delivered);
     if (!in_delivery_.empty()) {
         in_delivery_.pop_back();
@@ -140,6 +141,7 @@ HandlerResult Machine::raise(ExceptionFrame frame, const WalkResult& walk) {
         stop_with(MachineStop::Reason::unhandled_exception, std::move(chain), walk);
         return HandlerResult::not_handled;
     }
+    charge(TimedEvent::iret);
     set_cpl(cpl);
     set_ac(ac);
     return handled;

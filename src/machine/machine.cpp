@@ -89,9 +89,9 @@ std::optional<PhysAddr> Machine::resolve(VirtAddr virt, Access access, bool& ski
     if (stop_) [[unlikely]] {
         return std::nullopt;
     }
-    now_ += Cycles{1};
     const VirtAddr at = linear(virt);
     if (const auto hit = mmu().try_tlb(at, access)) [[likely]] {
+        now_ += Cycles{1};
         return hit;
     }
     return resolve_slow(at, access, skipped);
@@ -99,12 +99,14 @@ std::optional<PhysAddr> Machine::resolve(VirtAddr virt, Access access, bool& ski
 
 std::optional<PhysAddr> Machine::resolve_slow(VirtAddr virt, Access access, bool& skipped) {
     constexpr unsigned patience = 1000;
+    const TimingModel* const timing = mmu().timing();
+    now_ += Cycles{timing != nullptr ? 0U : 1U};
     if (WriteJournal* const journal = memory_->journal()) {
         journal->set_time(now_);
     }
     for (unsigned attempt = 0; attempt < patience; ++attempt) {
         const WalkResult walk = mmu().access(*memory_, virt, access);
-        now_ += Cycles{walk.steps().size()};
+        now_ += timing != nullptr ? timing->cost().total() : Cycles{walk.steps().size()};
         if (const Translation* const translation = walk.translation()) {
             return translation->phys;
         }

@@ -75,6 +75,7 @@ RegisterResult Machine::mov_cr3(std::uint64_t value) {
     CpuState next = cpu();
     next.cr3 = checked.value;
     const bool keep = (cpu().cr4 & Cr4::pcide) != 0 && (value & Cr3::no_flush) != 0;
+    charge(keep ? TimedEvent::mov_cr3_keep : TimedEvent::mov_cr3_flush);
     return commit(next, true, {keep ? Scope::nothing : Scope::pcid, next.pcid()});
 }
 
@@ -96,6 +97,9 @@ RegisterResult Machine::mov_cr4(std::uint64_t value) {
         flush.scope = Scope::all;
     } else if (smep_set) {
         flush.scope = Scope::pcid_and_global;
+    }
+    if (changed(cpu().cr4, next.cr4, Cr4::pge)) {
+        charge(TimedEvent::cr4_pge);
     }
     return commit(next, false, flush);
 }
@@ -165,6 +169,7 @@ void Machine::load_cs(bool cs_long) {
 
 void Machine::invlpg(VirtAddr virt) {
     if (!stop_ && CanonicalAddr::check(linear(virt), cpu().paging() ? cpu().paging_mode() : PagingMode::bits32)) {
+        charge(TimedEvent::invlpg);
         mmu().invalidate_page(linear(virt));
     }
 }
@@ -179,6 +184,7 @@ RegisterResult Machine::invpcid(InvpcidType type, std::uint16_t pcid, VirtAddr v
     if (static_cast<unsigned>(type) > 3 || pcid_bad || address_bad) {
         return refuse(RegisterFault::invpcid_descriptor);
     }
+    charge(static_cast<TimedEvent>(static_cast<unsigned>(TimedEvent::invpcid_address) + static_cast<unsigned>(type)));
     switch (type) {
     case InvpcidType::address: mmu().invalidate_page(virt, pcid); break;
     case InvpcidType::single_context: mmu().flush({Scope::pcid, pcid}); break;

@@ -36,6 +36,24 @@ bool ia32e(PagingMode mode) noexcept {
 }  // namespace
 
 Mmu::Mmu() = default;
+Mmu::~Mmu() = default;
+Mmu::Mmu(Mmu&&) noexcept = default;
+Mmu& Mmu::operator=(Mmu&&) noexcept = default;
+
+void Mmu::set_core(const std::optional<CoreDescription>& core) {
+    timing_ = core ? std::make_unique<TimingModel>(*core) : nullptr;
+    flush({TranslationFlush::Scope::all, 0});
+    if (timing_) {
+        timing_->switch_pcid(pcid_);
+    }
+}
+
+void Mmu::switch_pcid(std::uint16_t pcid) {
+    pcid_ = pcid;
+    if (timing_) {
+        timing_->switch_pcid(pcid);
+    }
+}
 
 void Mmu::set_policy(CachePolicy policy) {
     policy_ = policy;
@@ -43,7 +61,7 @@ void Mmu::set_policy(CachePolicy policy) {
 }
 
 std::optional<PhysAddr> Mmu::try_tlb(VirtAddr virt, Access access) noexcept {
-    if (policy_ != CachePolicy::on || controls_.mode == PagingMode::none) {
+    if (policy_ != CachePolicy::on || controls_.mode == PagingMode::none || timing_) {
         return std::nullopt;
     }
     const VirtAddr linear = strip_metadata(controls_, virt, access);
@@ -67,7 +85,11 @@ std::optional<WalkResult> Mmu::from_tlb(const PhysicalMemory& memory, VirtAddr v
     if (policy_ == CachePolicy::off || check_address(controls_, linear, access)) {
         return std::nullopt;
     }
-    const TlbEntry* const entry = tlb_.find(linear, pcid_);
+    return from_entry(tlb_.find(linear, pcid_), memory, virt, linear, access);
+}
+
+std::optional<WalkResult> Mmu::from_entry(const TlbEntry* entry, const PhysicalMemory& memory, VirtAddr virt,
+                                          VirtAddr linear, Access access) {
     if (entry == nullptr || (access.writes() && !entry->dirty)) {
         return std::nullopt;
     }
@@ -118,6 +140,15 @@ WalkResult Mmu::walk(PhysicalMemory& memory, VirtAddr virt, Access access) {
 
 WalkResult Mmu::access(PhysicalMemory& memory, VirtAddr virt, Access access) {
     ++statistics_.accesses;
+    if (timing_) {
+        timing_->begin();
+        const WalkResult result = timed_translation(memory, virt, access);
+        if (const Translation* const translation = result.translation()) {
+            timing_->data(translation->phys, access);
+        }
+        timing_->end();
+        return result;
+    }
     if (controls_.mode == PagingMode::none) {
         return Walker{memory, controls_}.walk(virt, access);
     }
@@ -126,24 +157,45 @@ WalkResult Mmu::access(PhysicalMemory& memory, VirtAddr virt, Access access) {
         return *hit;
     }
     WalkResult result = walk(memory, virt, access);
+    finish_walk(memory, result);
+    return result;
+}
+
+void Mmu::finish_walk(PhysicalMemory& memory, const WalkResult& walk) {
     ++statistics_.walks;
-    statistics_.walk_steps += result.count_;
-    if (result.updates_flags()) {
+    statistics_.walk_steps += walk.count_;
+    if (walk.updates_flags()) {
         const MmuOrigin origin{memory.journal()};
-        apply_flag_updates(memory, result);
-        statistics_.flag_updates += result.flag_updates().count;
+        apply_flag_updates(memory, walk);
+        const std::size_t updates = walk.flag_updates().count;
+        statistics_.flag_updates += updates;
+        if (timing_) {
+            timing_->set_flags(updates);
+        }
     }
     if (policy_ != CachePolicy::off) {
-        fill(result);
+        fill(walk);
     }
-    return result;
 }
 
 void Mmu::fill(const WalkResult& walk) {
     if (const Translation* const t = walk.translation()) {
         const std::uint64_t page = walk.virt().value() >> static_cast<unsigned>(t->page_size);
-        tlb_.insert({page, t->phys.align_down(bytes(t->page_size)), t->page_size, t->rights, pcid_, t->global, t->dirty,
-                     walk.shadow_stack_, t->protection_key, t->pat_index});
+        const TlbEntry entry{page,
+                             t->phys.align_down(bytes(t->page_size)),
+                             t->page_size,
+                             t->rights,
+                             pcid_,
+                             t->global,
+                             t->dirty,
+                             walk.shadow_stack_,
+                             t->protection_key,
+                             t->pat_index};
+        if (timing_) {
+            timing_->fill(walk.virt(), entry, walk.access());
+        } else {
+            tlb_.insert(entry);
+        }
     }
     if (!ia32e(controls_.mode) || walk.count_ == 0) {
         return;
@@ -157,8 +209,12 @@ void Mmu::fill(const WalkResult& walk) {
             return;
         }
         const WalkStep& next = walk.steps_[i + 1];
-        structures_.insert(step.entry.level(), walk.virt(), pcid_,
-                           {next.entry.level(), next.entry_addr.align_down(4096), step.rights});
+        const WalkStart start{next.entry.level(), next.entry_addr.align_down(4096), step.rights};
+        if (timing_) {
+            timing_->fill_structure(step.entry.level(), walk.virt(), pcid_, start);
+        } else {
+            structures_.insert(step.entry.level(), walk.virt(), pcid_, start);
+        }
     }
 }
 
@@ -166,12 +222,18 @@ void Mmu::invalidate_page(VirtAddr virt) {
     ++statistics_.invalidations;
     tlb_.invalidate_page(virt, pcid_, true);
     structures_.invalidate_pcid(pcid_);
+    if (timing_) {
+        timing_->invalidate_page(virt, pcid_, true);
+    }
 }
 
 void Mmu::invalidate_page(VirtAddr virt, std::uint16_t pcid) {
     ++statistics_.invalidations;
     tlb_.invalidate_page(virt, pcid, false);
     structures_.invalidate_pcid(pcid);
+    if (timing_) {
+        timing_->invalidate_page(virt, pcid, false);
+    }
 }
 
 void Mmu::flush(const TranslationFlush& what) {
@@ -183,11 +245,17 @@ void Mmu::flush(const TranslationFlush& what) {
     case Scope::pcid_and_global:
         tlb_.invalidate_pcid(what.pcid, what.scope == Scope::pcid_and_global);
         structures_.invalidate_pcid(what.pcid);
+        if (timing_) {
+            timing_->invalidate_pcid(what.pcid, what.scope == Scope::pcid_and_global);
+        }
         break;
     case Scope::all_but_global:
     case Scope::all:
         tlb_.invalidate_all(what.scope == Scope::all);
         structures_.invalidate_all();
+        if (timing_) {
+            timing_->invalidate_all(what.scope == Scope::all);
+        }
         break;
     }
 }

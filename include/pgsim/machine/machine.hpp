@@ -145,6 +145,8 @@ public:
     void restore(const MachineSnapshot& snapshot);
 
     // --- clock ---
+    /// Without a core model an access takes one cycle and one more for each table entry read; with one
+    /// (`mmu().set_core`) it takes what that core would.
     [[nodiscard]] Cycles now() const noexcept { return now_; }
     void advance(Cycles cycles) noexcept { now_ += cycles; }
 
@@ -188,6 +190,11 @@ private:
     RegisterResult commit(const CpuState& next, bool cr3_written, const TranslationFlush& flush);
     void state_changed();
     void set_ac(bool ac);
+    void charge(TimedEvent event) noexcept {
+        if (TimingModel* const timing = mmu().timing()) {
+            now_ += timing->event(event);
+        }
+    }
     [[nodiscard]] AccessResult result(std::uint64_t value = 0) const noexcept { return {value, stop_.get()}; }
 
     CpuFeatures features_;

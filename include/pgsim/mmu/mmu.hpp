@@ -10,6 +10,7 @@
 #include "pgsim/memory/physical_memory.hpp"
 #include "pgsim/mmu/paging_controls.hpp"
 #include "pgsim/mmu/paging_structure_cache.hpp"
+#include "pgsim/mmu/timing_model.hpp"
 #include "pgsim/mmu/tlb.hpp"
 #include "pgsim/mmu/walker.hpp"
 
@@ -55,15 +56,30 @@ struct MmuStatistics {
 class Mmu {
 public:
     Mmu();
+    ~Mmu();
+    Mmu(Mmu&&) noexcept;
+    Mmu& operator=(Mmu&&) noexcept;
 
     /// The registers changed. Caches stay as they are: `flush` is a step of its own.
     void set_controls(const PagingControls& controls) { controls_ = controls; }
     [[nodiscard]] const PagingControls& controls() const noexcept { return controls_; }
     /// The PCID that tags what is cached from now on.
-    void set_pcid(std::uint16_t pcid) noexcept { pcid_ = pcid; }
+    void set_pcid(std::uint16_t pcid) {
+        if (pcid != pcid_) {
+            switch_pcid(pcid);
+        }
+    }
 
     void set_policy(CachePolicy policy);
     [[nodiscard]] CachePolicy policy() const noexcept { return policy_; }
+
+    /// From now on the translation caches are laid out as in `core` and every access and invalidation has a cost in
+    /// cycles; nullopt: no longer. All caches are emptied. Off (as a fresh MMU is), timing costs nothing.
+    /// @throws Error  a geometry that cannot be
+    void set_core(const std::optional<CoreDescription>& core);
+    /// The timing model with its costs and statistics; null when timing is off.
+    [[nodiscard]] TimingModel* timing() noexcept { return timing_.get(); }
+    [[nodiscard]] const TimingModel* timing() const noexcept { return timing_.get(); }
 
     /// Translates, as an access does: TLB, else a walk (from the deepest cached entry), which sets accessed and dirty
     /// flags in `memory` (journal origin "MMU") and fills the caches. Never serves a fault from a cache.
@@ -85,12 +101,19 @@ public:
 
 private:
     [[nodiscard]] std::optional<WalkResult> from_tlb(const PhysicalMemory& memory, VirtAddr virt, Access access);
+    [[nodiscard]] std::optional<WalkResult> from_entry(const TlbEntry* entry, const PhysicalMemory& memory,
+                                                       VirtAddr virt, VirtAddr linear, Access access);
     [[nodiscard]] WalkResult walk(PhysicalMemory& memory, VirtAddr virt, Access access);
+    [[nodiscard]] WalkResult timed_translation(PhysicalMemory& memory, VirtAddr virt, Access access);
+    [[nodiscard]] WalkResult timed_walk(PhysicalMemory& memory, VirtAddr virt, VirtAddr linear, Access access);
+    void finish_walk(PhysicalMemory& memory, const WalkResult& walk);
     void fill(const WalkResult& walk);
+    void switch_pcid(std::uint16_t pcid);
 
     PagingControls controls_;
     Tlb tlb_;
     PagingStructureCache structures_;
+    std::unique_ptr<TimingModel> timing_;
     MmuStatistics statistics_;
     std::uint16_t pcid_ = 0;
     CachePolicy policy_ = CachePolicy::on;
