@@ -218,14 +218,15 @@ void E820::add_setup_data_entries(std::span<const E820Entry> more) {
     update_table();
 }
 
-void E820::reserve_setup_data(std::span<const firmware::SetupData> list) {
+void E820::reserve_setup_data(std::span<const firmware::SetupData> list, const KernelSeries& series) {
     constexpr std::uint64_t header_bytes = 16;
     constexpr std::uint32_t setup_efi = 4;
     constexpr std::uint32_t setup_ima = 8;
     constexpr std::uint32_t setup_rng_seed = 9;
     for (const firmware::SetupData& node : list) {
         range_update(node.address.value(), header_bytes + node.length, E820Type::ram, E820Type::reserved_kern);
-        if (node.type != setup_efi && node.type != setup_ima && node.type != setup_rng_seed) {
+        if (series.setup_data_in_kexec_table && node.type != setup_efi && node.type != setup_ima &&
+            node.type != setup_rng_seed) {
             printed_.push_back(printed_.back());  // the kexec table is changed in the same way, with the same line
         }
     }

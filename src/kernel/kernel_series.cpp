@@ -60,6 +60,7 @@ KernelSeries series_6_12() {
     s.ident_map_noptishadow = true;
     s.early_top_pgt_linked = true;
     s.common_startup_64 = true;
+    s.setup_data_in_kexec_table = false;
     s.max_pfn_counts_acpi = true;
     s.memblock_empty_has_dummy = false;
     s.memblock_fixed_array_panics = true;

@@ -85,7 +85,7 @@ void e820_setup(Kernel& k, const firmware::BootParams& params) {
         k.memblock.bottom_up = true;
         k.memblock.movable_node = true;
     }
-    k.e820.reserve_setup_data(params.setup_data);
+    k.e820.reserve_setup_data(params.setup_data, k.inputs.series);
     if (!k.e820.finish_early_params(k.params.e820_userdef)) {
         panic("Invalid user supplied memory map", "e820__finish_early_params", "R5.8");
     }

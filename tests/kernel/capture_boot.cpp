@@ -122,7 +122,7 @@ CaptureBoot::Early CaptureBoot::setup_e820() const {
     Early early{kernel::E820{128 + 3 * static_cast<std::size_t>(config.max_numnodes())}, {}};
     early.e820.memory_setup(boot_params);
     early.params = kernel::parse_early_param(boot_params.cmdline, config, early.e820);
-    early.e820.reserve_setup_data(boot_params.setup_data);
+    early.e820.reserve_setup_data(boot_params.setup_data, series);
     if (!early.e820.finish_early_params(early.params.e820_userdef)) {
         throw std::runtime_error{"Invalid user supplied memory map"};
     }

@@ -53,7 +53,7 @@ public:
     /// SETUP_E820_EXT: more entries, then update_table. [spec R5.5]
     void add_setup_data_entries(std::span<const firmware::E820Entry> more);
     /// Every node of the list becomes RESERVED_KERN, then update_table; nothing when the list is empty. [spec R5.6]
-    void reserve_setup_data(std::span<const firmware::SetupData> list);
+    void reserve_setup_data(std::span<const firmware::SetupData> list, const KernelSeries& series);
     /// [text, end) of the kernel is RAM afterwards. [spec R5.9]
     void add_kernel_range(PhysAddr text, PhysAddr end);
     /// The first page is reserved, [0xa0000, 0x100000) is not RAM; then update_table. [spec R5.10]

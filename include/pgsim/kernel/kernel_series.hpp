@@ -19,6 +19,7 @@ struct KernelSeries {
     bool early_top_pgt_linked = false;                ///< R3.2: [511] is set in the image
     bool common_startup_64 = false;                   ///< R3.5: CR3 before CR4, PSE on, PGE last
     bool ibft_in_early_reserve_memory = false;        ///< R5.1
+    bool setup_data_in_kexec_table = true;            ///< R5.6: a second table is changed, and the line printed again
     bool max_pfn_counts_acpi = false;                 ///< R5.11
     bool memblock_empty_has_dummy = true;             ///< R5.13: an empty array has cnt 1
     bool memblock_fixed_array_panics = false;         ///< R5.14: growth before resizing is allowed panics
