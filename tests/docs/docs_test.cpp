@@ -81,6 +81,20 @@ std::vector<Block> all_blocks(const std::string& language) {
     return found;
 }
 
+// Everything that is not in a fenced block.
+std::string prose_of(const fs::path& file) {
+    std::string prose;
+    bool fenced = false;
+    for (const std::string& line : lines_of(file)) {
+        if (line.rfind("```", 0) == 0) {
+            fenced = !fenced;
+        } else if (!fenced) {
+            prose += line + '\n';
+        }
+    }
+    return prose;
+}
+
 // The lines between "// [name]" and "// [/name]", without the indentation of the first.
 Lines snippet(const fs::path& file, const std::string& name) {
     const Lines lines = lines_of(file);
@@ -206,7 +220,7 @@ TEST_CASE("Links between the pages of the documentation lead somewhere", "[docs]
         }
     }
     for (const fs::path& file : files) {
-        const std::string text = pgsim::test::read_file(file.string());
+        const std::string text = prose_of(file);
         for (std::size_t at = text.find("]("); at != std::string::npos; at = text.find("](", at + 1)) {
             std::string target = text.substr(at + 2, text.find(')', at) - at - 2);
             target = target.substr(0, target.find('#'));
