@@ -25,6 +25,7 @@ int run(int argc, char** argv) {
     pgsim::cli::add_stats(app);
     pgsim::cli::add_diff(app);
     pgsim::cli::add_compare(app);
+    pgsim::cli::add_vectors(app);
     try {
         app.parse(argc, argv);
     } catch (const CLI::Success& help_or_version) {
