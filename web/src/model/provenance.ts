@@ -26,6 +26,12 @@ interface WriteRun {
   cycleStride: number;
 }
 
+/** The simulated MMU writes too: Accessed and Dirty. */
+export function originName(origin: OriginData): string {
+  if (origin.function === 'MMU') return 'the processor (A, D)';
+  return origin.function || 'unnamed';
+}
+
 const NOBODY: OriginData = { function: 'unknown', stage: '', rule: '' };
 
 export class Provenance {
@@ -69,15 +75,16 @@ export class Provenance {
   }
 
   /** Functions with their number of writes between two checkpoints (by index; -1 = from the start), in order of first write. */
-  functionsBetween(from: number, to: number): { origin: OriginData; writes: number }[] {
+  functionsBetween(from: number, to: number): { name: string; writes: number }[] {
     const begin = from < 0 ? 0 : this.end(from);
     const end = this.end(to);
-    const found = new Map<OriginData, number>();
+    const found = new Map<string, number>();
     for (const run of this.runs) {
       const inside = Math.min(end, run.sequence + run.count) - Math.max(begin, run.sequence);
-      if (inside > 0) found.set(run.origin, (found.get(run.origin) ?? 0) + inside);
+      const name = originName(run.origin);
+      if (inside > 0) found.set(name, (found.get(name) ?? 0) + inside);
     }
-    return [...found].map(([origin, writes]) => ({ origin, writes }));
+    return [...found].map(([name, writes]) => ({ name, writes }));
   }
 }
 

@@ -5,6 +5,7 @@ import type { Change } from '../model/diff';
 import { flagText, isPresent } from '../model/entry';
 import { hex, plural } from '../model/hex';
 import { slotAddress, structureName } from '../model/level';
+import { originName } from '../model/provenance';
 import { regionAt } from '../model/regions';
 import { h } from './dom';
 import type { Context, View } from './view';
@@ -26,7 +27,7 @@ export class ChangesView implements View {
     this.quietBits = h('input', { type: 'checkbox', onchange: () => this.focus && this.render(this.focus) });
     this.element = h('section', { class: 'listing', 'aria-label': 'Changes' },
       h('div', { class: 'list-tools' }, this.title, h('label', { class: 'check' }, this.quietBits, 'also where only Accessed or Dirty differ')),
-      h('div', { class: 'change-head', 'aria-hidden': 'true' }, ...['', 'table', 'entries', 'before', 'after', 'bits', 'covers'].map((text) => h('span', {}, text))), this.list.element);
+      h('div', { class: 'change-head', 'aria-hidden': 'true' }, ...['', 'table', 'entries', 'before', 'after', 'bits', context.boot.provenance ? 'last written by' : 'covers'].map((text) => h('span', {}, text))), this.list.element);
   }
 
   render(focus: Focus): void {
@@ -80,6 +81,6 @@ export class ChangesView implements View {
     if (!provenance || !this.focus) return '';
     const writes = provenance.history(change.tablePa + 8n * BigInt(change.index), provenance.end(this.focus.checkpoint.index));
     const last = writes[writes.length - 1];
-    return last ? `${last.origin.function} ${last.origin.rule}` : '';
+    return last ? `${originName(last.origin)} ${last.origin.rule}` : '';
   }
 }

@@ -3,6 +3,7 @@
 import type { Focus, SelectedEntry } from '../app/store';
 import { A, D, fieldsOf, type Field } from '../model/entry';
 import { binary, bytes, hex, hexGrouped } from '../model/hex';
+import { originName } from '../model/provenance';
 import { entryName, linuxName, slotSize, structureName } from '../model/level';
 import { describe } from './bar';
 import { h } from './dom';
@@ -54,7 +55,7 @@ export class Inspector implements View {
     const { provenance } = this.context.boot;
     const last = provenance?.history(entry.entryPa, provenance.end(focus.checkpoint.index)).pop();
     if (!last) return [];
-    return [h('dt', {}, 'written by'), h('dd', {}, h('code', {}, last.origin.function || 'unnamed'), ` ${[last.origin.stage, last.origin.rule].filter(Boolean).join(', ')}, cycle ${last.cycle.toLocaleString('en')}`)];
+    return [h('dt', {}, 'written by'), h('dd', {}, h('code', {}, originName(last.origin)), ` ${[last.origin.stage, last.origin.rule].filter(Boolean).join(', ')}, cycle ${last.cycle.toLocaleString('en')}`)];
   }
 
   /** Four rows of sixteen bits, each field a bracket under its bits. */
@@ -121,7 +122,7 @@ export class Inspector implements View {
     const last = writes[writes.length - 1];
     if (!last) return [h('h3', {}, 'Who wrote it'), h('p', { class: 'quiet' }, 'nobody has written this entry up to here')];
     const rows = writes.slice(-MAX_WRITES).reverse().map((write) =>
-      h('li', {}, h('code', {}, write.origin.function || 'unnamed'), h('span', { class: 'quiet' }, ` ${[write.origin.stage, write.origin.rule].filter(Boolean).join(', ')} · cycle ${write.cycle.toLocaleString('en')}`),
+      h('li', {}, h('code', {}, originName(write.origin)), h('span', { class: 'quiet' }, ` ${[write.origin.stage, write.origin.rule].filter(Boolean).join(', ')} · cycle ${write.cycle.toLocaleString('en')}`),
         h('div', { class: 'num' }, `${hex(write.before)} → ${hex(write.after)}`)));
     const differs = last.after !== entry.decoded.raw;
     const byProcessor = differs && ((last.after ^ entry.decoded.raw) & ~(A | D)) === 0n;

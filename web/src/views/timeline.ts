@@ -64,7 +64,7 @@ export class Timeline implements View {
     const from = focus.compared && focus.compared.index < focus.checkpoint.index ? focus.compared.index : focus.checkpoint.index - 1;
     const measured = boot.provenance?.functionsBetween(from, focus.checkpoint.index) ?? [];
     const names = measured.length > 0
-      ? measured.map(({ origin, writes }) => ({ name: origin.function || 'unnamed', note: ` ${plural(writes, 'write')}` }))
+      ? measured.map(({ name, writes }) => ({ name, note: ` ${plural(writes, 'write')}` }))
       : focus.checkpoint.stage.functions.map((name) => ({ name, note: '' }));
     this.functions.hidden = names.length === 0;
     this.functions.replaceChildren('by ', ...names.flatMap(({ name, note }, i) => [i > 0 ? ', ' : '', h('code', {}, name), note]));
