@@ -176,6 +176,22 @@ describe('With a journal of writes', () => {
     expect(await open.page.textContent('.stage-functions')).toContain('startup_32 2,053 writes');
     await open.page.close();
   });
+
+  test('the writes can be stepped through, forwards and backwards', async () => {
+    const open = await opened('#va=0x0&level=4&view=writes', writePage('journal', withJournal()));
+    expect(await open.page.textContent('.changes-title')).toContain('2,053 writes in 3 runs');
+    await open.page.locator('[aria-label="Writes"]').focus();
+    await open.page.keyboard.press('ArrowDown');
+    await settled(open.page);
+    expect(await open.page.textContent('#inspector-title')).toContain('PDPTE 0 of pgtable+0x1000');
+    await open.page.keyboard.press('ArrowDown');
+    await settled(open.page);
+    expect(await open.page.textContent('#inspector-title')).toContain('PDE 0 of pgtable+0x2000');
+    await open.page.keyboard.press('ArrowUp');
+    await settled(open.page);
+    expect(await open.page.textContent('#inspector-title')).toContain('PDPTE 0 of pgtable+0x1000');
+    await open.page.close();
+  });
 });
 
 describe('Large spaces stay quick', () => {
@@ -183,19 +199,20 @@ describe('Large spaces stay quick', () => {
     const open = await opened('#view=list&va=0x0', writePage('scattered', scatteredPages(70_000)));
     expect(await open.page.textContent('.list-tools')).toContain('70,000 ranges');
     expect(await open.page.locator('.vlist-row').count()).toBeLessThan(60);
-    const slowest = await open.page.evaluate(async () => {
+    const usual = await open.page.evaluate(async () => {
       const list = document.querySelector('.vlist') as HTMLElement;
-      let worst = 0;
+      const times: number[] = [];
       for (let i = 0; i < 60; i++) {
         list.scrollTop = (list.scrollHeight * i) / 60;
         const start = performance.now();
         list.dispatchEvent(new Event('scroll'));
-        worst = Math.max(worst, performance.now() - start);
+        times.push(performance.now() - start);
         await new Promise(requestAnimationFrame);
       }
-      return worst;
+      return times.sort((a, b) => a - b)[54] as number;
     });
-    expect(slowest).toBeLessThan(50);
+    // Nine of ten redraws fit easily in a frame; the rest belongs to the machine's other work.
+    expect(usual).toBeLessThan(16);
     await open.page.close();
   });
 
@@ -218,8 +235,9 @@ describe('Everybody can read it', () => {
     ['blackboard, dark', '#cp=startup_64_fixups.exit&view=board', true],
     ['mapped ranges, light', '#cp=user.init&view=list&va=0xffffffff82000000&access=w', false],
     ['changes, dark', '#cp=buddy.exit&view=changes', true],
+    ['writes, light', '#va=0x200000&view=writes', false],
   ] as const)('axe finds no serious problem: %s', async (_name, fragment, dark) => {
-    const { page } = await openPage(browser, boot + fragment, { dark });
+    const { page } = await openPage(browser, (fragment.includes('writes') ? writePage('journal', withJournal()) : boot) + fragment, { dark });
     await page.evaluate(axe);
     const serious = await page.evaluate(async () => {
       const found = await (window as unknown as { axe: { run(): Promise<{ violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[] }> } }).axe.run();

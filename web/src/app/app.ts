@@ -15,6 +15,7 @@ import { Timeline } from '../views/timeline';
 import { Tooltip } from '../views/tooltip';
 import type { Context, View } from '../views/view';
 import { VirtualView } from '../views/virtual';
+import { WritesView } from '../views/writes';
 import { WalkBox } from '../views/walkbox';
 import type { View as ViewName } from './state';
 import { Store, type Focus } from './store';
@@ -25,6 +26,7 @@ const TABS: { name: ViewName; label: string; make: (context: Context) => View }[
   { name: 'board', label: 'Blackboard', make: (context) => new BoardView(context) },
   { name: 'list', label: 'Mapped ranges', make: (context) => new MappingListView(context) },
   { name: 'changes', label: 'Changes', make: (context) => new ChangesView(context) },
+  { name: 'writes', label: 'Writes', make: (context) => new WritesView(context) },
 ];
 
 export function startApp(root: HTMLElement, boot: Boot): void {

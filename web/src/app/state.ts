@@ -4,7 +4,7 @@ import { hex, parseHex } from '../model/hex';
 import { asLevel, type Level } from '../model/level';
 import type { Access, AccessKind } from '../model/walk';
 
-export type View = 'space' | 'board' | 'list' | 'changes';
+export type View = 'space' | 'board' | 'list' | 'changes' | 'writes';
 export type MemoryColours = 'owner' | 'size';
 
 /** An entry by its place in memory. */
@@ -95,7 +95,7 @@ export function fromFragment(fragment: string): Partial<State> {
   const step = /^\d$/.exec(keys.get('step') ?? '');
   if (step) out.step = Number(step[0]);
   const view = keys.get('view');
-  if (view === 'space' || view === 'board' || view === 'list' || view === 'changes') out.view = view;
+  if (view === 'space' || view === 'board' || view === 'list' || view === 'changes' || view === 'writes') out.view = view;
   const mem = keys.get('mem');
   if (mem === 'owner' || mem === 'size') out.mem = mem;
   return out;

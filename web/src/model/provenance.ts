@@ -13,7 +13,8 @@ export interface Write {
   cycle: number;
 }
 
-interface WriteRun {
+/** Neighbouring writes by one origin; `count` words, 8 bytes apart. */
+export interface WriteRun {
   sequence: number;
   pa: bigint;
   count: number;
@@ -37,7 +38,7 @@ const NOBODY: OriginData = { function: 'unknown', stage: '', rule: '' };
 export class Provenance {
   /** Number of single writes. */
   readonly total: number;
-  private readonly runs: WriteRun[] = [];
+  readonly runs: WriteRun[] = [];
   private readonly byFrame = new Map<bigint, WriteRun[]>();
 
   constructor(private readonly data: ProvenanceData) {

@@ -6,6 +6,7 @@ import { h, svg } from './dom';
 import type { Context, View } from './view';
 
 const MARGIN = 14;
+const SIGNS = { added: '+', removed: '−', changed: '~' } as const;
 
 export class BoardView implements View {
   readonly element: HTMLElement;
@@ -17,6 +18,7 @@ export class BoardView implements View {
     this.loose = h('input', { type: 'checkbox', onchange: () => this.context.store.update({}) });
     this.element = h('section', { class: 'board', 'aria-label': 'Blackboard' },
       h('div', { class: 'board-tools' }, h('label', { class: 'check' }, this.loose, 'also named tables that no root reaches'),
+        h('span', { class: 'quiet' }, h('b', { class: 'sign added' }, '+'), ' new, ', h('b', { class: 'sign changed' }, '~'), ' changed since the checkpoint before'),
         h('button', { class: 'small', onclick: () => this.save() }, 'Save as SVG')), this.holder);
   }
 
@@ -29,6 +31,20 @@ export class BoardView implements View {
       if (focused) this.holder.querySelector<SVGElement>(`[data-entry="${focused}"]`)?.focus();
     }
     this.highlight(focus);
+    this.signs(focus);
+  }
+
+  /** Marks what is new or changed since the checkpoint before, or the one compared with. */
+  private signs(focus: Focus): void {
+    const { difference } = this.context.store.changes(focus);
+    const changes = (difference?.changes ?? []).filter((change) => !change.adOnly);
+    for (const mark of this.holder.querySelectorAll<SVGElement>('[data-mark]')) {
+      const [pa, first, count] = (mark.dataset['mark'] as string).split('.') as [string, string, string];
+      const end = Number(first) + Number(count);
+      const hit = changes.find((change) => change.tablePa.toString(16) === pa && change.index < end && change.index + change.count > Number(first));
+      mark.setAttribute('class', `row-sign ${hit?.kind ?? ''}`);
+      mark.textContent = hit ? SIGNS[hit.kind] : '';
+    }
   }
 
   private draw(focus: Focus, picture: Picture): SVGElement {
@@ -60,7 +76,7 @@ export class BoardView implements View {
     const flags = row.note && row.flags.length > 12 ? row.flags.replace(/ (A|D)\b/g, '') : row.flags;
     const parts = [
       svg('rect', { class: 'row-back', x: box.x + 4, y: row.y, width: BOX_WIDTH - 8, height: ROW_HEIGHT, rx: 3 }),
-      svg('text', { y }, svg('tspan', { class: 'row-label', x: box.x + 12 }, row.label), ' ', svg('tspan', { class: 'row-note', x: box.x + 84 }, row.note), ' ',
+      svg('text', { y }, svg('tspan', { x: box.x + 9, 'data-mark': `${box.pa.toString(16)}.${row.index}.${row.count}` }), svg('tspan', { class: 'row-label', x: box.x + 22 }, row.label), ' ', svg('tspan', { class: 'row-note', x: box.x + 92 }, row.note), ' ',
         svg('tspan', { class: 'row-flags', x: box.x + BOX_WIDTH - 10, 'text-anchor': 'end' }, flags)),
     ];
     if (row.index < 0) return svg('g', {}, ...parts);

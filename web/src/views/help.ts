@@ -5,7 +5,7 @@ const KEYS: [string, string][] = [
   ['[ and ]', 'previous and next checkpoint'],
   ['p', 'play the boot, pause'],
   ['/', 'type an address, a symbol or cr3=address'],
-  ['1 … 4', 'address space, blackboard, mapped ranges, changes'],
+  ['1 … 5', 'address space, blackboard, mapped ranges, changes, writes'],
   ['← →', 'on a bar: previous and next entry in use; with Shift by one slot; Page Up and Down by 64'],
   ['↑ ↓ or Enter', 'on a bar: the level above and below'],
   ['← → + −', 'on physical memory: next piece of memory, closer, wider'],

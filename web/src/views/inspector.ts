@@ -39,7 +39,7 @@ export class Inspector implements View {
 
   private headline(focus: Focus, entry: SelectedEntry): HTMLElement {
     const { decoded } = entry;
-    const slot = entry.va === null ? 'no root reaches this table' : `${hex(entry.va)} … ${hex(BigInt.asUintN(64, entry.va + slotSize(entry.level) - 1n))} (${bytes(slotSize(entry.level))})`;
+    const slot = entry.va === null ? 'no root reaches this table' : `${bytes(slotSize(entry.level))} from ${hex(entry.va)} on`;
     return h('div', { class: 'entry-head' },
       h('div', { class: 'entry-raw num' }, hexGrouped(decoded.raw)),
       h('dl', { class: 'facts' },

@@ -29,7 +29,7 @@ export class Timeline implements View {
     const step = (by: 1 | -1, label: string, text: string): HTMLElement => h('button', { class: 'round', 'aria-label': label, title: label, onclick: () => this.go(this.index + by) }, text);
     this.element = h('section', { class: 'timeline', 'aria-label': 'Timeline of checkpoints' },
       h('div', { class: 'transport' }, step(-1, 'Previous checkpoint', '‹'), this.play, step(1, 'Next checkpoint', '›')),
-      h('div', { class: 'track', role: 'radiogroup', 'aria-label': 'Checkpoint', onkeydown: (event: KeyboardEvent) => this.key(event) }, ...this.stops),
+      h('div', { class: 'track', role: 'radiogroup', 'aria-label': 'Checkpoint', onkeydown: (event: KeyboardEvent) => this.key(event), onpointermove: (event: PointerEvent) => this.scrub(event) }, ...this.stops),
       h('div', { class: 'stage' },
         h('div', { class: 'stage-text' }, this.title, this.summary, this.functions),
         h('div', { class: 'stage-side' }, h('label', { class: 'compare' }, 'compare with ', this.compare), this.delta)));
@@ -83,6 +83,14 @@ export class Timeline implements View {
     this.delta.replaceChildren(
       part('added', '+', difference.added, 'added'), part('removed', '−', difference.removed, 'removed'), part('changed', '~', difference.changed, 'changed'),
       h('span', { class: 'delta-from' }, ` entries since ${from.name}`));
+  }
+
+  /** With the button held down, the stop under the pointer is chosen. */
+  private scrub(event: PointerEvent): void {
+    if ((event.buttons & 1) === 0) return;
+    const stop = document.elementFromPoint(event.clientX, event.clientY)?.closest<HTMLButtonElement>('.stop');
+    const index = stop ? this.stops.indexOf(stop) : -1;
+    if (index >= 0 && index !== this.index) this.go(index);
   }
 
   private go(index: number): void {

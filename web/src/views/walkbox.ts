@@ -16,6 +16,7 @@ export class WalkBox implements View {
   private readonly input: HTMLInputElement;
   private readonly message = h('p', { class: 'walk-message', role: 'alert' });
   private readonly where = h('p', { class: 'walk-where' });
+  private readonly registers = h('p', { class: 'registers num', title: 'what the processor’s registers say about paging at this checkpoint' });
   private readonly split = h('div', { class: 'split', role: 'group', 'aria-label': 'The address, split into indices' });
   private readonly list = h('ol', { class: 'steps' });
   private readonly outcome = h('div', { class: 'outcome', 'aria-live': 'polite' });
@@ -47,7 +48,7 @@ export class WalkBox implements View {
         h('div', { class: 'choices', role: 'radiogroup', 'aria-label': 'Access' }, kind('read', 'read'), kind('write', 'write'), kind('fetch', 'execute')),
         h('label', { class: 'check' }, this.user, 'user mode'),
         h('label', { class: 'root-choice', for: 'walk-root' }, 'from ', this.rootSelect)),
-      this.where, this.split,
+      this.registers, this.where, this.split,
       h('div', { class: 'stepper', role: 'group', 'aria-label': 'Step through the walk' },
         stepButton('⇤', 'Back to CR3', () => 0), stepButton('‹', 'Step back', (now) => Math.max(0, now - 1)),
         stepButton('›', 'Step forward', (now, last) => (now + 1 >= last ? null : now + 1)), stepButton('⇥', 'Whole walk', () => null), this.stepText),
@@ -67,6 +68,7 @@ export class WalkBox implements View {
     for (const input of this.kinds) input.checked = input.value === state.access.kind;
     this.user.checked = state.access.user;
     this.renderRoots(focus);
+    this.registers.textContent = registerText(focus);
     const symbol = this.context.boot.symbols.describe(state.va);
     const region = regionAt(focus.checkpoint.regions, state.va);
     this.where.replaceChildren(h('span', { class: 'num' }, hexGrouped(state.va)), region || symbol ? ' · ' : '', region?.name ?? '', symbol ? (region ? ' · ' : '') : '', symbol ? h('code', {}, symbol) : '');
@@ -188,4 +190,12 @@ export class WalkBox implements View {
       this.outcome.replaceChildren(h('b', {}, '? unknown'), h('p', {}, `the ${structureName(outcome.level)} at ${hex(outcome.tablePa)} is not in this checkpoint’s data`));
     }
   }
+}
+
+/** "WP 1 · PGE 1 · …": the register bits that decide what a walk may do. */
+function registerText({ checkpoint, root }: Focus): string {
+  const { state, data } = checkpoint;
+  const pge = (BigInt(data.cpu.cr4) >> 7n) & 1n;
+  const bits: [string, boolean | bigint][] = [['CR0.WP', state.wp], ['CR4.PGE', pge === 1n], ['SMEP', state.smep], ['SMAP', state.smap], ['LA57', root.levels === 5], ['EFER.NXE', state.nxe]];
+  return bits.map(([name, on]) => `${name} ${on ? 1 : 0}`).join(' · ');
 }
