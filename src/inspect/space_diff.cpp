@@ -207,9 +207,17 @@ private:
 };
 
 std::string half(const MappedRange& range) {
-    return fmt::format("{} {} r{}{}{}", hex(range.phys.value()), short_name(range.page_size),
-                       range.rights.writable ? 'w' : '-', range.rights.executable ? 'x' : '-',
-                       range.rights.user ? " user" : "");
+    const PageAttributes& attributes = range.attributes;
+    std::string text = fmt::format("{} {} r{}{}{}{}", hex(range.phys.value()), short_name(range.page_size),
+                                   range.rights.writable ? 'w' : '-', range.rights.executable ? 'x' : '-',
+                                   range.rights.user ? " user" : "", attributes.global ? " global" : "");
+    if (attributes.pat_index != 0) {
+        text += fmt::format(" PAT {}", attributes.pat_index);
+    }
+    if (attributes.protection_key != 0) {
+        text += fmt::format(" key {}", attributes.protection_key);
+    }
+    return text;
 }
 
 }  // namespace

@@ -3,12 +3,15 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "commands.hpp"
 #include "common.hpp"
 #include "pgsim/base/error.hpp"
+#include "pgsim/formats/text_file.hpp"
+#include "pgsim/scenario/capture_comparison.hpp"
 
 namespace pgsim::cli {
 
@@ -18,7 +21,6 @@ struct Options {
     std::vector<std::string> captures;
     std::string with;
     formats::CompareOptions compare;
-    std::uint64_t show = 20;
     bool list_left_out = false;
     bool json = false;
 };
@@ -62,6 +64,33 @@ std::string as_text(const std::string& name, const formats::Comparison& comparis
     return text;
 }
 
+struct Totals {
+    std::uint64_t captures = 0;
+    std::uint64_t checkpoints = 0;
+    std::uint64_t entries = 0;
+    std::uint64_t differences = 0;
+    std::uint64_t differing = 0;
+
+    void add(const formats::Comparison& comparison) {
+        ++captures;
+        checkpoints += comparison.checkpoints.size();
+        entries += comparison.entries();
+        differences += comparison.differences();
+        differing += comparison.equal() ? 0 : 1;
+    }
+};
+
+// "k6.6-4g-4l" of "…/k6.6-4g-4l.json.xz".
+std::string name_of_file(const std::string& path) {
+    std::string name = std::filesystem::path{path}.filename().string();
+    for (const std::string_view ending : {".xz", ".json"}) {
+        if (name.size() > ending.size() && name.substr(name.size() - ending.size()) == ending) {
+            name.resize(name.size() - ending.size());
+        }
+    }
+    return name;
+}
+
 std::string left_out_text() {
     std::string text;
     for (const formats::NotCompared& item : formats::not_compared()) {
@@ -70,35 +99,49 @@ std::string left_out_text() {
     return text;
 }
 
+// Boots with the capture's inputs, or takes what --with names.
+formats::Comparison compare_one(const std::string& path, const Options& options) {
+    const std::string text = formats::read_text_maybe_xz(path, formats::max_capture_bytes);
+    if (options.with.empty()) {
+        return compare_with_boot(text, path, options.compare);
+    }
+    return formats::compare_captures(formats::parse_capture(text, path), formats::read_capture(options.with),
+                                     options.compare);
+}
+
 void compare(const Options& options) {
     if (options.list_left_out) {
         print(left_out_text());
         return;
     }
-    if (options.captures.empty() || options.with.empty()) {
-        throw Error{"compare", "expects a capture, and --with for what it is compared with"};
+    if (options.captures.empty()) {
+        throw Error{"compare", "expects a capture"};
     }
-    formats::CompareOptions compare_options = options.compare;
-    compare_options.max_listed = options.show;
-    const formats::Capture actual = formats::read_capture(options.with);
-    std::uint64_t differences = 0;
+    Totals totals;
     auto json = nlohmann::ordered_json::array();
+    Progress progress;
     for (const std::string& path : options.captures) {
-        const formats::Capture expected = formats::read_capture(path);
-        const formats::Comparison result = formats::compare_captures(expected, actual, compare_options);
-        differences += result.differences();
+        progress.show(fmt::format("comparing {}/{}: {}", totals.captures + 1, options.captures.size(), path));
+        const std::string name = name_of_file(path);
+        const formats::Comparison result = compare_one(path, options);
+        totals.add(result);
         if (options.json) {
-            json.push_back(as_json(expected.name, result));
+            json.push_back(as_json(name, result));
         } else {
-            print(as_text(expected.name, result) + fmt::format("{}: {} checkpoints, {} entries, {} differences\n",
-                                                               expected.name, result.checkpoints.size(),
-                                                               result.entries(), result.differences()));
+            progress.clear();
+            print(as_text(name, result) + fmt::format("{}: {} checkpoints, {} entries, {} differences\n", name,
+                                                      result.checkpoints.size(), result.entries(),
+                                                      result.differences()));
         }
     }
+    progress.clear();
     if (options.json) {
         print(json.dump(1) + '\n');
+    } else if (totals.captures > 1) {
+        print(fmt::format("{} captures, {} checkpoints, {} entries, {} differences in {} captures\n", totals.captures,
+                          totals.checkpoints, totals.entries, totals.differences, totals.differing));
     }
-    if (differences != 0) {
+    if (totals.differences != 0) {
         throw Differs{};
     }
 }
@@ -107,12 +150,16 @@ void compare(const Options& options) {
 
 void add_compare(CLI::App& app) {
     auto options = std::make_shared<Options>();
-    CLI::App* command = app.add_subcommand("compare", "Compare captures of real boots with what was simulated");
+    CLI::App* command = app.add_subcommand(
+        "compare",
+        "Boot with the inputs of captures of real boots and compare every checkpoint; 1 if anything differs");
     command->add_option("CAPTURE", options->captures, "captures of real boots (.json or .json.xz)")->type_name("FILE");
-    command->add_option("--with", options->with, "compare with this capture")->type_name("FILE");
+    command->add_option("--with", options->with, "do not boot: compare with this capture")->type_name("FILE");
     command->add_option("--until", options->compare.until, "up to and including this checkpoint");
     command->add_option("--only", options->compare.only, "this checkpoint alone");
-    command->add_option("--show", options->show, "list so many differences a checkpoint")->capture_default_str();
+    options->compare.max_listed = 20;
+    command->add_option("--show", options->compare.max_listed, "list so many differences a checkpoint")
+        ->capture_default_str();
     command->add_flag("--list-left-out", options->list_left_out, "what is in captures but not compared, and why");
     command->add_flag("--json", options->json, "machine-readable output");
     command->callback([options] { compare(*options); });

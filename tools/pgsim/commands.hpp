@@ -9,6 +9,7 @@ namespace pgsim::cli {
 void add_compare(CLI::App& app);
 void add_diff(CLI::App& app);
 void add_dump(CLI::App& app);
+void add_presets(CLI::App& app);
 void add_stats(CLI::App& app);
 void add_vectors(CLI::App& app);
 void add_walk(CLI::App& app);

@@ -41,8 +41,13 @@ std::string in_colour(std::string_view text, int sgr) {
 Progress::Progress() : terminal_{isatty(STDERR_FILENO) == 1} {}
 
 Progress::~Progress() {
+    clear();
+}
+
+void Progress::clear() {
     if (shown_) {
         std::fputs("\r\x1b[K", stderr);
+        shown_ = false;
     }
 }
 

@@ -38,6 +38,7 @@ public:
     Progress(const Progress&) = delete;
     Progress& operator=(const Progress&) = delete;
     void show(std::string_view text);
+    void clear();
 
 private:
     bool terminal_;

@@ -26,6 +26,11 @@ int run(int argc, char** argv) {
     pgsim::cli::add_diff(app);
     pgsim::cli::add_compare(app);
     pgsim::cli::add_vectors(app);
+    pgsim::cli::add_presets(app);
+    const auto is_called = [&](const CLI::App* command) { return command->check_name(argv[1]); };
+    if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(is_called).empty()) {
+        return complain(("there is no command \"" + std::string{argv[1]} + "\"; pgsim --help lists them").c_str());
+    }
     try {
         app.parse(argc, argv);
     } catch (const CLI::Success& help_or_version) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Where a command gets the address space from that it looks at.
+// Where a command gets the address space from that it looks at: a simulated boot, or a file.
 #pragma once
 
 #include <string>
@@ -8,8 +8,30 @@
 #include "common.hpp"
 #include "pgsim/formats/dump.hpp"
 #include "pgsim/inspect/address_space.hpp"
+#include "pgsim/kernel/kernel_layout.hpp"
+#include "pgsim/scenario/boot.hpp"
 
 namespace pgsim::cli {
+
+/// The machine to boot: --preset, --e820, --like, --this-machine, with --cpu, --kernel, --cmdline, --numa.
+/// Without any: a 4 GiB QEMU q35.
+struct MachineOptions {
+    std::string preset;
+    std::string e820;
+    std::string like;
+    bool this_machine = false;
+    std::string cpu;
+    std::string kernel;
+    std::optional<std::string> cmdline;
+    std::string numa;
+
+    void add_to(CLI::App& command);
+    /// @throws Error  for input that cannot be read or booted
+    [[nodiscard]] BootScenario scenario() const;
+};
+
+/// Boots, with progress on standard error.
+[[nodiscard]] Boot boot_with_progress(const BootScenario& scenario, BootOptions options);
 
 /// One address space, and what is known around it.
 struct Scene {
@@ -19,18 +41,22 @@ struct Scene {
     std::vector<formats::AddressMarker> markers;
 };
 
-/// --capture, --at, --root
+/// A root of a checkpoint, by name: "" for its own, "cr3" or a static table's symbol for another.
+[[nodiscard]] Scene scene_of_boot(const Boot& boot, const Checkpoint& checkpoint, const std::string& root);
+
+/// "FILE[:CHECKPOINT]": a checkpoint of a capture; without one, `fallback`, and when that is empty the last one.
+[[nodiscard]] Scene scene_of_capture(const std::string& text, const std::string& fallback, const std::string& root);
+
+/// MACHINE, or --capture; with --at and --root.
 struct SourceOptions {
+    MachineOptions machine;
     std::string capture;
     std::string at;
     std::string root;
 
     void add_to(CLI::App& command);
-    /// @throws Error  when the source cannot be read or has no such checkpoint or root
+    /// @throws Error  when the source cannot be read or booted, or has no such checkpoint or root
     [[nodiscard]] Scene load() const;
 };
-
-/// "FILE[:CHECKPOINT]": a checkpoint of a capture; without one, `fallback`, and when that is empty the last one.
-[[nodiscard]] Scene scene_of_capture(const std::string& text, const std::string& fallback, const std::string& root);
 
 }  // namespace pgsim::cli

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The pgsim command from outside: what it prints, where, and its exit codes.
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "pgsim/formats/capture.hpp"
+#include "support/catch.hpp"
+#include "support/data.hpp"
+
+using namespace pgsim;
+
+namespace {
+
+struct Run {
+    int exit_code = -1;
+    std::string out;
+    std::string err;
+};
+
+std::filesystem::path scratch() {
+    const auto folder = std::filesystem::temp_directory_path() / "pgsim_cli_test";
+    std::filesystem::create_directories(folder);
+    return folder;
+}
+
+Run pgsim_with(const std::string& arguments) {
+    const std::string errors = (scratch() / "stderr").string();
+    const std::string command = std::string{"'"} + PGSIM_COMMAND + "' " + arguments + " 2>'" + errors + "'";
+    Run run;
+    FILE* const pipe = popen(command.c_str(), "r");
+    REQUIRE(pipe != nullptr);
+    char block[4096];
+    for (std::size_t got = 0; (got = fread(block, 1, sizeof block, pipe)) > 0;) {
+        run.out.append(block, got);
+    }
+    run.exit_code = WEXITSTATUS(pclose(pipe));
+    run.err = test::read_file(errors);
+    return run;
+}
+
+std::string capture(const std::string& name) {
+    return "'" + test::data_path("captures/" + name + ".json.xz") + "'";
+}
+
+bool contains(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("Help and version go to standard output with exit code 0", "[cli]") {
+    for (const char* arguments : {"--help", "walk --help", "dump --help", "compare --help", "--version"}) {
+        INFO(arguments);
+        const Run run = pgsim_with(arguments);
+        CHECK(run.exit_code == 0);
+        CHECK_FALSE(run.out.empty());
+        CHECK(run.err.empty());
+    }
+}
+
+TEST_CASE("Bad input: one line on standard error that says where and why, exit code 2, nothing on standard output",
+          "[cli]") {
+    struct Case {
+        std::string arguments;
+        std::string says;
+    };
+    const std::string good = capture("k6.1-1g-4l");
+    for (const Case& bad :
+         {Case{"", "subcommand"},
+          Case{"frobnicate", "frobnicate"},
+          Case{"walk", "VA is required"},
+          Case{"walk xyz", "\"xyz\" is not an address"},
+          Case{"walk 0x10000000000000000", "is not an address"},
+          Case{"walk 0 --access q", "--access"},
+          Case{"walk 0 --at nowhere", "nowhere"},
+          Case{"walk 0 --capture /no/such/file", "/no/such/file: no such file"},
+          Case{"walk 0 --capture " + good + " --at nowhere", "no checkpoint is called \"nowhere\""},
+          Case{"walk 0 --capture " + good + " --at buddy.exit --root cr9", "no root is called \"cr9\""},
+          Case{"walk 0 --preset atari", "atari"},
+          Case{"walk 0 --cpu 8086", "8086"},
+          Case{"walk 0 --numa 0x,", "size \"0x\""},
+          Case{"dump --format yaml", "there is no format \"yaml\""},
+          Case{"dump --range 5", "--range: expected FIRST-LAST"},
+          Case{"dump --range 5-4", "lies below the first"},
+          Case{"dump --out /no/such/folder/x --preset q35-512m", "/no/such/folder/x: cannot be written"},
+          Case{"compare /no/such/file", "no such file"},
+          Case{"compare " + good + " --with /dev/null", "not valid JSON"},
+          Case{"diff " + good + ":nowhere " + good, "nowhere"}}) {
+        INFO(bad.arguments);
+        const Run run = pgsim_with(bad.arguments);
+        CHECK(run.exit_code == 2);
+        CHECK(run.out.empty());
+        CHECK(run.err.rfind("pgsim: ", 0) == 0);
+        INFO(run.err);
+        CHECK(contains(run.err, bad.says));
+    }
+}
+
+TEST_CASE("A walk through a simulated boot and through a capture give the same steps", "[cli]") {
+    const std::string arguments = "walk ffff888000014790 --at setup_arch.entry ";
+    const Run booted = pgsim_with(arguments + "--like " + capture("k6.1-1g-4l"));
+    const Run captured = pgsim_with(arguments + "--capture " + capture("k6.1-1g-4l"));
+    CHECK(booted.exit_code == 0);
+    CHECK(booted.out == captured.out);
+    CHECK(contains(booted.out, "-> 0x14790 in a 2M page, rw- supervisor"));
+
+    const Run json = pgsim_with(arguments + "--json --user --capture " + capture("k6.1-1g-4l"));
+    CHECK(nlohmann::json::parse(json.out)["cause"] == "user-mode access to a supervisor page");
+}
+
+TEST_CASE("dump writes a file whole, and the same bytes as to standard output", "[cli]") {
+    const std::string file = (scratch() / "dump.txt").string();
+    const std::string arguments =
+        "dump --format ptdump --at init_mem_mapping.exit --capture " + capture("k6.1-1g-4l") + ' ';
+    const Run shown = pgsim_with(arguments);
+    const Run written = pgsim_with(arguments + "--out '" + file + "'");
+    CHECK(written.exit_code == 0);
+    CHECK(written.out.empty());
+    CHECK(test::read_file(file) == shown.out);
+    std::filesystem::remove(file);
+}
+
+TEST_CASE("compare: 0 without a difference, 1 with one", "[cli]") {
+    const Run same = pgsim_with("compare " + capture("k6.1-1g-4l") + " --until x86_64_start_kernel.entry");
+    CHECK(same.exit_code == 0);
+    std::size_t tables = 0;
+    const formats::Capture boot = formats::read_capture(test::data_path("captures/k6.1-1g-4l.json.xz"));
+    for (std::size_t i = 0; i < 4; ++i) {
+        const formats::CaptureCheckpoint& checkpoint = boot.checkpoints[i];
+        tables += checkpoint.tables.size() + (checkpoint.extra_tables ? checkpoint.extra_tables->size() : 0);
+    }
+    CHECK(same.out == "k6.1-1g-4l: 4 checkpoints, " + std::to_string(tables * 512) + " entries, 0 differences\n");
+    const Run other = pgsim_with("compare " + capture("k6.1-1g-4l") + " --with " + capture("k6.1-777m-4l") +
+                                 " --only init_mem_mapping.exit --json");
+    CHECK(other.exit_code == 1);
+    CHECK(nlohmann::json::parse(other.out)[0]["differences"] > 0);
+    CHECK(contains(pgsim_with("compare --list-left-out").out, "log_buf"));
+}
+
+TEST_CASE("diff: what changed between two checkpoints, exit code 1", "[cli]") {
+    const std::string boot = capture("k6.1-1g-4l");
+    const Run same = pgsim_with("diff " + boot + ":buddy.exit " + boot + ":buddy.exit");
+    CHECK(same.exit_code == 0);
+    const Run run = pgsim_with("diff " + boot + ":init_mem_mapping.entry " + boot + ":init_mem_mapping.exit");
+    CHECK(run.exit_code == 1);
+    CHECK(contains(run.out, "added 0xffff888003200000-0xffff88803fdfffff 972 MiB: 0x3200000 2M rw- global\n"));
+}
