@@ -35,7 +35,7 @@ describe('The page opens from file://', () => {
 
 describe('The bars zoom level by level', () => {
   test('a click on PML4 slot 273 goes to the direct map, down to its first page', async () => {
-    const open = await opened('#cp=init_mem_mapping.exit');
+    const open = await opened('#cp=init_mem_mapping.exit&bars=true');
     const bar = open.page.locator('.bar[data-level="4"]');
     const box = (await bar.boundingBox()) as { x: number; y: number; width: number; height: number };
     await open.page.mouse.click(box.x + (273.5 / 512) * box.width, box.y + box.height / 2);

@@ -8,6 +8,7 @@ import { flatten, ownersOf } from '../src/model/owners';
 import { makeScale } from '../src/model/piecewise';
 import { pictureOf } from '../src/model/picture';
 import { kernelRegions, regionAt } from '../src/model/regions';
+import { SlotScale } from '../src/model/slotscale';
 import { Table } from '../src/model/table';
 import { Boot, type Checkpoint } from '../src/model/boot';
 import { hugeMachine, scatteredPages, withJournal } from './documents';
@@ -61,6 +62,23 @@ describe('Tables as runs', () => {
   test('runs that overlap or leave the table are refused with their place', () => {
     expect(() => Table.from(0n, 1, [[0, 9, '0x1', '0x0'], [8, 1, '0x1', '0x0']], 'the 3rd table')).toThrow('the 3rd table');
     expect(() => Table.from(0n, 1, [[510, 3, '0x1', '0x0']], 'x')).toThrow();
+  });
+});
+
+describe('The scale of a bar', () => {
+  const table = Table.from(0n, 4, [[273, 1, '0x2067', '0x0'], [511, 1, '0x3067', '0x0']], '');
+  test('true to scale, each slot has the same width', () => {
+    const scale = new SlotScale(table, 'true', 0);
+    expect([scale.left(0), scale.left(256), scale.left(512), scale.index(0.5), scale.index(0.9999)]).toEqual([0, 0.5, 1, 256, 511]);
+  });
+  test('with used slots large, they can be seen, keep their order, and a click finds them', () => {
+    const scale = new SlotScale(table, 'fit', 273);
+    for (const index of [273, 511]) {
+      expect(scale.left(index + 1) - scale.left(index)).toBeCloseTo(1 / 16);
+      expect(scale.index(scale.middle(index))).toBe(index);
+    }
+    expect(scale.squeezed).toEqual([[0, 273], [274, 511]]);
+    for (let i = 0; i < 512; i++) expect(scale.left(i)).toBeLessThan(scale.left(i + 1));
   });
 });
 

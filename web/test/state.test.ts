@@ -5,7 +5,7 @@ import { fromFragment, initialState, toFragment, type State } from '../src/app/s
 describe('The state in the address', () => {
   const full: State = {
     cp: 'init_mem_mapping.exit', vs: 'buddy.exit', root: 'task.kernel', va: 0xffff888000200000n, level: 3, entry: { pa: 0x2c24000n, level: 3, index: 5 },
-    pa: 0xfffffffffffffn, access: { kind: 'write', user: true }, step: 2, view: 'board', mem: 'size',
+    pa: 0xfffffffffffffn, access: { kind: 'write', user: true }, step: 2, view: 'board', mem: 'size', bars: 'true',
   };
   test('comes back as it was', () => {
     expect({ ...initialState(), ...fromFragment(`#${toFragment(full)}`) }).toEqual(full);

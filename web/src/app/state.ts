@@ -2,6 +2,7 @@
 /** What the page shows, and the same as a URL fragment, so that a link reopens it. */
 import { hex, parseHex } from '../model/hex';
 import { asLevel, type Level } from '../model/level';
+import type { BarScale } from '../model/slotscale';
 import type { Access, AccessKind } from '../model/walk';
 
 export type View = 'space' | 'board' | 'list' | 'changes' | 'writes';
@@ -32,11 +33,12 @@ export interface State {
   step: number | null;
   view: View;
   mem: MemoryColours;
+  bars: BarScale;
 }
 
 export const initialState = (): State => ({
   cp: '', vs: '', root: '', va: 0n, level: null, entry: null, pa: null,
-  access: { kind: 'read', user: false }, step: null, view: 'space', mem: 'owner',
+  access: { kind: 'read', user: false }, step: null, view: 'space', mem: 'owner', bars: 'fit',
 });
 
 const KINDS: Record<string, AccessKind> = { r: 'read', w: 'write', x: 'fetch' };
@@ -60,6 +62,7 @@ export function toFragment(state: State): string {
   add('step', state.step === null ? null : String(state.step));
   add('view', state.view === 'space' ? null : state.view);
   add('mem', state.mem === 'owner' ? null : state.mem);
+  add('bars', state.bars === 'fit' ? null : state.bars);
   return parts.map(([key, value]) => `${key}=${encodeURIComponent(value)}`).join('&');
 }
 
@@ -98,6 +101,7 @@ export function fromFragment(fragment: string): Partial<State> {
   if (view === 'space' || view === 'board' || view === 'list' || view === 'changes' || view === 'writes') out.view = view;
   const mem = keys.get('mem');
   if (mem === 'owner' || mem === 'size') out.mem = mem;
+  if (keys.get('bars') === 'true') out.bars = 'true';
   return out;
 }
 

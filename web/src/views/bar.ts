@@ -6,7 +6,8 @@ import { bytes, hex } from '../model/hex';
 import { ENTRIES, entryName, slotAddress, slotSize, structureName, type Level } from '../model/level';
 import { regionsIn } from '../model/regions';
 import type { Change } from '../model/diff';
-import type { Table } from '../model/table';
+import { SlotScale, type BarScale } from '../model/slotscale';
+import { runValue, type Run, type Table } from '../model/table';
 import { canvasContext, h, set } from './dom';
 import { entryKind, isUser, KIND_LABELS } from './palette';
 import type { Context } from './view';
@@ -23,6 +24,7 @@ export interface BarContent {
   /** Slots that hold another way to the selected physical address. */
   aliases: number[];
   changes: Change[];
+  scale: BarScale;
 }
 
 const LANE = 16;
@@ -35,6 +37,7 @@ export class Bar {
   private readonly canvas = h('canvas', { class: 'bar-canvas', 'aria-hidden': 'true' });
   private readonly slider: HTMLElement;
   private content: BarContent | null = null;
+  private scale: SlotScale | null = null;
 
   constructor(
     private readonly context: Context,
@@ -53,6 +56,7 @@ export class Bar {
   render(content: BarContent): void {
     this.content = content;
     const { focus, table, base, selected } = content;
+    this.scale = new SlotScale(table, content.scale, selected);
     const name = focus.checkpoint.tableName(table.pa);
     this.heading.replaceChildren(h('b', {}, structureName(this.level)), ` ${name ? `${name} ` : ''}`, h('span', { class: 'num' }, hex(table.pa)), ` · ${table.used} of 512 in use · slots of ${bytes(slotSize(this.level))}`);
     const raw = table.entry(selected);
@@ -68,18 +72,18 @@ export class Bar {
   /** Left and right edge of the selected slot, as shares of the width. */
   get selection(): [number, number] {
     const index = this.content?.selected ?? 0;
-    return [index / ENTRIES, (index + 1) / ENTRIES];
+    return [this.scale?.left(index) ?? 0, this.scale?.left(index + 1) ?? 0];
   }
 
   draw(): void {
     const surface = canvasContext(this.canvas);
-    const content = this.content;
-    if (!surface || !content) return;
+    const { content, scale } = this;
+    if (!surface || !content || !scale) return;
     const { context, width, height } = surface;
     const palette = this.context.palette();
     const top = LANE;
     const bottom = height - MARKS;
-    const x = (index: number): number => (index / ENTRIES) * width;
+    const x = (index: number): number => scale.left(index) * width;
 
     context.fillStyle = palette.colour('k-empty');
     context.fillRect(0, top, width, bottom - top);
@@ -95,8 +99,10 @@ export class Bar {
       }
     }
     this.drawTicks(context, x, top, bottom);
+    for (const [from, end] of scale.squeezed) drawCut(context, (x(from) + x(end)) / 2, top, bottom, palette.colour('rule-strong'));
+    for (const run of content.table.runs) this.drawNumbers(context, run, x, (top + bottom) / 2 + 2);
     this.drawChanges(context, x, top);
-    for (const index of new Set(content.aliases)) if (index !== content.selected) this.drawAlias(context, x(index + 0.5), bottom);
+    for (const index of new Set(content.aliases)) if (index !== content.selected) this.drawAlias(context, scale.middle(index) * width, bottom);
     this.drawSelection(context, x, top, bottom);
   }
 
@@ -132,8 +138,30 @@ export class Bar {
     }
   }
 
+  /** Numbers of the slots where there is room for them: one by one, else the first and last of a run. */
+  private drawNumbers(context: CanvasRenderingContext2D, run: Run, x: (index: number) => number, middle: number): void {
+    const palette = this.context.palette();
+    context.font = `11px ${palette.colour('mono')}`;
+    const put = (text: string, left: number, right: number): void => {
+      const wide = context.measureText(text).width;
+      if (right - left < wide + 12) return;
+      const at = (left + right - wide) / 2;
+      context.fillStyle = palette.colour('panel');
+      context.fillRect(at - 4, middle - 8, wide + 8, 15);
+      context.fillStyle = palette.colour('ink');
+      context.fillText(text, at, middle);
+    };
+    if (run.count > 1 && x(run.index + 1) - x(run.index) < 34) {
+      const pages = isLeaf(run.first, this.level) && isLeaf(runValue(run, run.count - 1), this.level);
+      put(`${run.index} … ${run.index + run.count - 1}${pages ? `  ${run.count} × ${bytes(slotSize(this.level))}` : ''}`, x(run.index), x(run.index + run.count));
+      return;
+    }
+    for (let k = 0; k < run.count; k++) put(String(run.index + k), x(run.index + k), x(run.index + k + 1));
+  }
+
   private drawTicks(context: CanvasRenderingContext2D, x: (index: number) => number, top: number, bottom: number): void {
     context.fillStyle = this.context.palette().colour('tick');
+    if (this.content?.scale === 'fit') return;
     for (let index = 64; index < ENTRIES; index += 64) context.fillRect(Math.round(x(index)), bottom - 5, 1, 5);
     if (this.level === this.content?.focus.root.levels) context.fillRect(Math.round(x(256)), top, 1, bottom - top);
   }
@@ -182,7 +210,7 @@ export class Bar {
 
   private indexAt(event: MouseEvent): number {
     const box = this.slider.getBoundingClientRect();
-    return Math.min(ENTRIES - 1, Math.max(0, Math.floor(((event.clientX - box.left) / box.width) * ENTRIES)));
+    return this.scale?.index((event.clientX - box.left) / box.width) ?? 0;
   }
 
   private choose(index: number): void {
@@ -231,6 +259,17 @@ export class Bar {
     const bars = [...(this.element.parentElement?.querySelectorAll<HTMLElement>('[role=slider]') ?? [])];
     bars[bars.indexOf(this.slider) + step]?.focus();
   }
+}
+
+function drawCut(context: CanvasRenderingContext2D, middle: number, top: number, bottom: number, colour: string): void {
+  context.strokeStyle = colour;
+  context.lineWidth = 1;
+  context.beginPath();
+  for (const shift of [-3, 3]) {
+    context.moveTo(middle + shift - 4, bottom);
+    context.lineTo(middle + shift + 4, top);
+  }
+  context.stroke();
 }
 
 function polygon(context: CanvasRenderingContext2D, points: [number, number][]): void {

@@ -3,6 +3,7 @@
 import type { Focus } from '../app/store';
 import { bytes, hex, hexGrouped } from '../model/hex';
 import { asLevel, indexOf, isCanonical, slotSize, type Level } from '../model/level';
+import type { BarScale } from '../model/slotscale';
 import { Bar } from './bar';
 import { canvasContext, clear, h } from './dom';
 import { legend } from './legend';
@@ -19,17 +20,26 @@ export class VirtualView implements View {
   private readonly page = h('div', { class: 'page-bar' });
   private readonly end = h('p', { class: 'bars-end' });
   private readonly legendBox = h('div', { class: 'legend' });
+  private readonly scales: HTMLInputElement[] = [];
   private legendPalette: unknown = null;
   private shown = '';
   private focus: Focus | null = null;
 
   constructor(private readonly context: Context) {
-    this.element = h('section', { class: 'virtual', 'aria-label': 'Linear address space, level by level' }, this.stack, this.legendBox);
+    const choice = (value: BarScale, text: string): HTMLElement => {
+      const input = h('input', { type: 'radio', name: 'bars', value, onchange: () => context.store.update({ bars: value }) });
+      this.scales.push(input);
+      return h('label', { class: 'choice' }, input, h('span', {}, text));
+    };
+    this.element = h('section', { class: 'virtual', 'aria-label': 'Linear address space, level by level' },
+      h('div', { class: 'bars-tools' }, h('div', { class: 'choices', role: 'radiogroup', 'aria-label': 'Scale of the bars' }, choice('fit', 'used slots large'), choice('true', 'to scale'))),
+      this.stack, this.legendBox);
     new ResizeObserver(() => this.redraw()).observe(this.stack);
   }
 
   render(focus: Focus): void {
     this.focus = focus;
+    for (const input of this.scales) input.checked = input.value === focus.state.bars;
     if (this.context.palette() !== this.legendPalette) {
       this.legendPalette = this.context.palette();
       this.legendBox.replaceChildren(...legend(this.context.palette(), KINDS));
@@ -50,6 +60,7 @@ export class VirtualView implements View {
         active: focus.state.entry === null && focus.entry?.level === step.level,
         aliases: aliases.filter((va) => top || (va & ~(size - 1n)) === (focus.state.va & ~(size - 1n))).map((va) => indexOf(va, step.level)),
         changes: changes.filter((change) => change.tablePa === step.tablePa && !change.adOnly),
+        scale: focus.state.bars,
       });
     }
     this.renderEnd(focus);

@@ -52,6 +52,7 @@ export class WalkBox implements View {
       h('div', { class: 'stepper', role: 'group', 'aria-label': 'Step through the walk' },
         stepButton('⇤', 'Back to CR3', () => 0), stepButton('‹', 'Step back', (now) => Math.max(0, now - 1)),
         stepButton('›', 'Step forward', (now, last) => (now + 1 >= last ? null : now + 1)), stepButton('⇥', 'Whole walk', () => null), this.stepText),
+      h('div', { class: 'steps-head', 'aria-hidden': 'true' }, h('span', {}, 'entry'), h('span', {}, 'value'), h('span', {}, 'bits · rights so far')),
       this.list, this.outcome);
     document.addEventListener('keydown', (event) => {
       if (event.key !== '/' || isTyping(event.target)) return;
