@@ -3,13 +3,39 @@ target_sources(pgsim
     PUBLIC FILE_SET HEADERS FILES
         ${PROJECT_SOURCE_DIR}/include/pgsim/kernel/bare_kernel.hpp
         ${PROJECT_SOURCE_DIR}/include/pgsim/kernel/buddy.hpp
+        ${PROJECT_SOURCE_DIR}/include/pgsim/kernel/fork.hpp
         ${PROJECT_SOURCE_DIR}/include/pgsim/kernel/gfp.hpp
         ${PROJECT_SOURCE_DIR}/include/pgsim/kernel/memmap.hpp
+        ${PROJECT_SOURCE_DIR}/include/pgsim/kernel/mm.hpp
+        ${PROJECT_SOURCE_DIR}/include/pgsim/kernel/mm_types.hpp
+        ${PROJECT_SOURCE_DIR}/include/pgsim/kernel/processes.hpp
         ${PROJECT_SOURCE_DIR}/include/pgsim/kernel/struct_page.hpp
+        ${PROJECT_SOURCE_DIR}/include/pgsim/kernel/vmscan.hpp
     PRIVATE
         bare_kernel.cpp
         buddy.cpp
         buddy_fallback.cpp
+        filemap.cpp
+        fork.cpp
+        huge_memory.cpp
+        lru.cpp
+        madvise.cpp
         memmap.cpp
+        memory.cpp
+        memory_fault.cpp
+        mm.cpp
+        mmap.cpp
+        mprotect.cpp
+        mremap.cpp
+        oom.cpp
         page_alloc.cpp
-        pcp.cpp)
+        page_fault.cpp
+        pcp.cpp
+        processes.cpp
+        rmap.cpp
+        rmap_reclaim.cpp
+        swap_fault.cpp
+        swapfile.cpp
+        vma.cpp
+        vmscan.cpp
+        wp_fault.cpp)
