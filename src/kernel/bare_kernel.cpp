@@ -91,6 +91,12 @@ BareKernel::BareKernel(const BareKernelSetup& setup)
     buddy_ = std::make_unique<Buddy>(*memory_, memmap_setup.vmemmap_base, zones_, buddy_setup);
     buddy_->adopt(freed);
     state_.totalram_pages = freed.totalram_pages;
+    for (const BuddyZone& zone : buddy_->zones()) {
+        zones_.nodes[0].zones[zone.index()].managed = zone.managed_pages;
+    }
+    WatermarkInputs inputs;
+    inputs.cpus_of_node = {setup.cpus};
+    buddy_->set_watermarks(setup_watermarks(zones_, inputs));
 }
 
 PhysAddr BareKernel::alloc(std::uint64_t size, std::uint64_t align) {

@@ -17,10 +17,6 @@ namespace {
 constexpr std::int64_t table_bytes = static_cast<std::int64_t>(page_size);
 constexpr std::uint64_t tlb_single_page_flush_ceiling = 33;
 
-std::uint64_t pfn_of_table(const Mm& k, VirtAddr entry) {
-    return (entry.value() - k.state.page_offset_base) >> page_shift;
-}
-
 }  // namespace
 
 std::uint64_t pte_alloc_one(Mm& k) {

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pgsim/kernel/bare_kernel.hpp"
+#include "pgsim/kernel/mm.hpp"
+#include "pgsim/kernel/processes.hpp"
+
+namespace pgsim {
+
+/// One operation of one process. Only the members that `op` names matter; see perform().
+struct ProcessOperation {
+    std::string proc = "P";
+    std::string op;
+    std::uint64_t addr = 0;
+    std::uint64_t len = 0;
+    std::uint64_t count = 1;
+    std::uint64_t stride = 0x1000;
+    std::uint64_t value = 1;
+    std::string prot;   ///< none r w rw rx rwx x …
+    std::string flags;  ///< of mmap: private|anon|fixed|…
+    std::optional<std::uint64_t> file;
+    std::uint64_t offset = 0;
+    std::string kind;    ///< of openfile: tmpfs, ext4
+    std::string advice;  ///< of madvise: dontneed, hugepage, …
+    std::string child;   ///< of fork
+    std::uint64_t new_len = 0;
+    std::uint64_t new_addr = 0;
+    unsigned remap_flags = 0;
+};
+
+/// What an operation did to the process that made it. [fault-counts README]
+struct OperationOutcome {
+    std::uint64_t minflt = 0;
+    std::uint64_t majflt = 0;
+    std::optional<kernel::FaultSignal> signal;
+    std::uint64_t pages_became_present = 0;
+    std::uint64_t pages_no_longer_present = 0;
+    std::uint64_t pages_frame_changed = 0;
+    std::int64_t result = 0;  ///< of a system call: the value, or -errno
+};
+
+/// One process as it stands. Counts are 4-KByte pages. [fault-counts README]
+struct ProcessState {
+    std::uint64_t pgtable_pages = 0;
+    std::uint64_t present = 0;
+    std::uint64_t rss = 0;
+    std::uint64_t zero_page = 0;
+    std::uint64_t anon = 0;
+    std::uint64_t swap = 0;
+    std::uint64_t exclusive = 0;
+    std::uint64_t pfn_shared_with_others = 0;
+    std::uint64_t thp = 0;
+    std::uint64_t vmas = 0;
+};
+
+/// A simulated machine with processes that have names, and files that have numbers. The first process is P.
+class ProcessWorld {
+public:
+    struct Options {
+        std::uint64_t memory_bytes = std::uint64_t{1} << 30;
+        std::uint64_t free_bytes = 0;  ///< 0: all of it
+        bool five_levels = false;
+        bool pcp = true;
+        kernel::MmSetup mm;
+    };
+    explicit ProcessWorld(const Options& options);
+    ProcessWorld() : ProcessWorld{Options{}} {}
+    ~ProcessWorld();
+    ProcessWorld(const ProcessWorld&) = delete;
+    ProcessWorld& operator=(const ProcessWorld&) = delete;
+
+    /// Does it. @throws Error  for an unknown operation, process or file, and for arguments that make no sense; nothing
+    ///                         has changed then
+    OperationOutcome perform(const ProcessOperation& operation);
+
+    /// The living processes by name, in the order of their birth.
+    [[nodiscard]] std::vector<std::string> processes() const;
+    [[nodiscard]] ProcessState state(const std::string& name) const;
+    [[nodiscard]] kernel::task_struct& task(const std::string& name) const;
+
+    [[nodiscard]] kernel::Mm& mm() noexcept { return *mm_; }
+    [[nodiscard]] kernel::BareKernel& kernel() noexcept { return kernel_; }
+
+    /// One page that a process sees.
+    struct PageView {
+        std::uint64_t pfn = 0;
+        bool present = false;  ///< else a swap entry
+        bool huge = false;     ///< part of a 2-MByte mapping
+        bool writable = false;
+        std::uint64_t entry = 0;  ///< the entry's value
+    };
+    /// All pages of a process, by address, from its tables.
+    [[nodiscard]] std::map<std::uint64_t, PageView> pages(const std::string& name) const;
+
+private:
+    struct Process {
+        std::string name;
+        kernel::task_struct* task;
+    };
+    OperationOutcome access(kernel::task_struct& task, const ProcessOperation& operation);
+    void file_operation(kernel::task_struct& task, const ProcessOperation& operation, OperationOutcome& outcome);
+    [[nodiscard]] std::shared_ptr<kernel::address_space> file(const ProcessOperation& operation) const;
+    void bury_killed();
+
+    kernel::BareKernel kernel_;
+    std::map<std::uint64_t, std::shared_ptr<kernel::address_space>> files_;
+    std::unique_ptr<kernel::Mm> mm_;
+    std::vector<Process> processes_;
+};
+
+}  // namespace pgsim

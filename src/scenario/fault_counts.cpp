@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "pgsim/scenario/fault_counts.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "pgsim/base/error.hpp"
+#include "pgsim/base/units.hpp"
+
+namespace pgsim {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::uint64_t number(const Json& step, const char* key, std::uint64_t otherwise) {
+    const auto found = step.find(key);
+    if (found == step.end()) {
+        return otherwise;
+    }
+    if (found->is_number_unsigned()) {
+        return found->get<std::uint64_t>();
+    }
+    if (found->is_string()) {
+        const auto& text = found->get_ref<const std::string&>();
+        try {
+            std::size_t used = 0;
+            const std::uint64_t value = std::stoull(text, &used, 0);
+            if (used == text.size()) {
+                return value;
+            }
+        } catch (const std::exception&) {
+            throw Error{key, "\"" + text + "\" is no number"};
+        }
+    }
+    throw Error{key, "a number or a hex string is wanted"};
+}
+
+std::string text(const Json& step, const char* key) {
+    const auto found = step.find(key);
+    if (found == step.end()) {
+        return {};
+    }
+    if (!found->is_string()) {
+        throw Error{key, "a string is wanted"};
+    }
+    return found->get<std::string>();
+}
+
+ProcessOperation operation_of(const Json& step) {
+    ProcessOperation operation;
+    operation.proc = text(step, "proc");
+    operation.op = text(step, "op");
+    operation.addr = number(step, "addr", 0);
+    operation.len = number(step, "len", 0);
+    operation.count = number(step, "count", 1);
+    operation.stride = number(step, "stride", 0x1000);
+    operation.value = number(step, "value", 1);
+    operation.prot = text(step, "prot");
+    operation.offset = number(step, "offset", 0);
+    operation.kind = text(step, "kind");
+    operation.advice = text(step, "advice");
+    operation.child = text(step, "child");
+    operation.new_len = number(step, "new_len", 0);
+    operation.new_addr = number(step, "new_addr", 0);
+    if (step.contains("file")) {
+        operation.file = number(step, "file", 0);
+    }
+    if (operation.op == "mremap") {
+        operation.remap_flags = static_cast<unsigned>(number(step, "flags", 0));
+    } else {
+        operation.flags = text(step, "flags");
+    }
+    return operation;
+}
+
+bool counts_faults(const std::string& op) {
+    return op != "fork" && op != "exit" && op != "openfile" && op != "filewrite" && op != "ftruncate" &&
+           op != "fsync" && op != "dropcache";
+}
+
+Json state_json(const ProcessState& state) {
+    return {{"pgtable_pages", state.pgtable_pages},
+            {"present", state.present},
+            {"rss", state.rss},
+            {"zero_page", state.zero_page},
+            {"anon", state.anon},
+            {"swap", state.swap},
+            {"exclusive", state.exclusive},
+            {"pfn_shared_with_others", state.pfn_shared_with_others},
+            {"thp", state.thp},
+            {"vmas", state.vmas}};
+}
+
+Json measure(ProcessWorld& world, const ProcessOperation& operation) {
+    const OperationOutcome outcome = world.perform(operation);
+    Json measured = Json::object();
+    if (counts_faults(operation.op)) {
+        measured["minflt"] = outcome.minflt;
+        measured["majflt"] = outcome.majflt;
+        if (outcome.signal) {
+            measured["signal"] = {{"signo", outcome.signal->signo},
+                                  {"si_code", outcome.signal->si_code},
+                                  {"si_addr", hex(outcome.signal->si_addr)}};
+        }
+        measured["pages_became_present"] = outcome.pages_became_present;
+        measured["pages_no_longer_present"] = outcome.pages_no_longer_present;
+        measured["pages_frame_changed"] = outcome.pages_frame_changed;
+    }
+    Json& state = measured["state"] = Json::object();
+    for (const std::string& name : world.processes()) {
+        state[name] = state_json(world.state(name));
+    }
+    return measured;
+}
+
+// Every leaf that differs, in either.
+void compare(const Json& measured, const Json& simulated, const std::string& path, FaultCountDifference where,
+             std::vector<FaultCountDifference>& found) {
+    if (measured.is_object() && simulated.is_object()) {
+        for (const auto& [key, value] : measured.items()) {
+            const std::string deeper = path.empty() ? key : path + "/" + key;
+            compare(value, simulated.contains(key) ? simulated[key] : Json{}, deeper, where, found);
+        }
+        for (const auto& [key, value] : simulated.items()) {
+            if (!measured.contains(key)) {
+                compare(Json{}, value, path.empty() ? key : path + "/" + key, where, found);
+            }
+        }
+        return;
+    }
+    if (measured != simulated) {
+        where.field = path;
+        where.measured = measured.is_null() ? "(absent)" : measured.dump();
+        where.simulated = simulated.is_null() ? "(absent)" : simulated.dump();
+        found.push_back(std::move(where));
+    }
+}
+
+void run_scenario(Json& scenario, const ProcessWorld::Options& options, FaultCountsRun& run) {
+    const std::string id = text(scenario, "id");
+    const bool same = !scenario.contains("same_in_v6_6") || scenario["same_in_v6_6"] == true;
+    ProcessWorld world{options};
+    std::size_t number = 0;
+    for (Json& step : scenario.at("steps")) {
+        Json simulated;
+        try {
+            simulated = measure(world, operation_of(step));
+        } catch (const Error& error) {
+            throw Error{"scenario " + id + ", step " + std::to_string(number), error.what()};
+        }
+        if (step.contains("measured")) {
+            compare(step["measured"], simulated, {}, {id, number, {}, {}, {}},
+                    same ? run.differences : run.expected_differences);
+        }
+        step["measured"] = std::move(simulated);
+        ++number;
+        ++run.steps;
+    }
+    ++run.scenarios;
+}
+
+}  // namespace
+
+ProcessWorld::Options fault_counts_options() {
+    ProcessWorld::Options options;
+    options.mm.swap_slots = 65536;
+    return options;
+}
+
+FaultCountsRun run_fault_counts(std::string_view json, const ProcessWorld::Options& options) {
+    FaultCountsRun run;
+    Json file;
+    try {
+        file = Json::parse(json);
+        if (file.at("format") != "pgsim-faults/1") {
+            throw Error{"format", "it is not pgsim-faults/1"};
+        }
+        for (Json& scenario : file.at("scenarios")) {
+            run_scenario(scenario, options, run);
+        }
+    } catch (const nlohmann::json::exception& error) {
+        throw Error{"fault-counts file", error.what()};
+    }
+    run.results = file.dump(1);
+    return run;
+}
+
+}  // namespace pgsim

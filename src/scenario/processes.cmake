@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: GPL-2.0-only
+target_sources(pgsim
+    PUBLIC FILE_SET HEADERS FILES
+        ${PROJECT_SOURCE_DIR}/include/pgsim/scenario/fault_counts.hpp
+        ${PROJECT_SOURCE_DIR}/include/pgsim/scenario/process_world.hpp
+    PRIVATE
+        fault_counts.cpp
+        process_world.cpp)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0-only
+pgsim_test(test_fault_counts fault_counts_test.cpp)
