@@ -63,6 +63,21 @@ void count_managed(const std::vector<NodePfnRange>& freed, ZoneState& zones) {
     }
 }
 
+/// The chunks of [start, end), the largest ones without walking over them.
+void count_blocks(std::uint64_t start, std::uint64_t end, ZoneFreeArea& area) {
+    constexpr std::uint64_t largest = std::uint64_t{1} << max_page_order;
+    const std::uint64_t first = (start + largest - 1) & ~(largest - 1);
+    const std::uint64_t last = end & ~(largest - 1);
+    const auto count = [&](std::uint64_t, unsigned order) { ++area.nr_free[order]; };
+    if (first >= last) {
+        for_each_chunk(start, end, count);
+        return;
+    }
+    for_each_chunk(start, first, count);
+    area.nr_free[max_page_order] += (last - first) / largest;
+    for_each_chunk(last, end, count);
+}
+
 }  // namespace
 
 std::uint64_t ZoneFreeArea::free_pages() const noexcept {
@@ -84,9 +99,7 @@ std::vector<ZoneFreeArea> free_areas_of(std::vector<NodePfnRange> free, const Zo
             ZoneFreeArea area{node.nid, zone.type, {}};
             std::uint64_t start = 0;  // of the run of frames that is being gathered
             std::uint64_t end = 0;
-            const auto flush = [&] {
-                for_each_chunk(start, end, [&](std::uint64_t, unsigned k) { ++area.nr_free[k]; });
-            };
+            const auto flush = [&] { count_blocks(start, end, area); };
             for (const NodePfnRange& range : free) {
                 const std::uint64_t low = std::max(range.start, zone.start_pfn);
                 const std::uint64_t high = std::min(range.end, zone.end_pfn());
