@@ -22,8 +22,8 @@ VirtAddr extend_brk(Kernel& k, std::uint64_t size, std::uint64_t align) {
 
 void early_alloc_pgt_buf(Kernel& k) {
     const auto origin = k.origin("early_alloc_pgt_buf", "R5.20");
-    const std::uint64_t pages = (k.inputs.config.enabled("X86_5LEVEL") ? 4 : 3) *
-                                (k.inputs.config.enabled("RANDOMIZE_MEMORY") ? 4 : 2);
+    const std::uint64_t pages =
+        (k.inputs.config.enabled("X86_5LEVEL") ? 4 : 3) * (k.inputs.config.enabled("RANDOMIZE_MEMORY") ? 4 : 2);
     const VirtAddr buffer = extend_brk(k, pages * 4096, 4096);
     k.state.pgt_buf_start = (k.symbol_pa("_text") + (buffer - k.symbol("_text"))) >> 12;
     k.state.pgt_buf_end = k.state.pgt_buf_start;

@@ -13,7 +13,7 @@ namespace {
 // behind a guard page. Without the debug store, which only Intel processors have.
 constexpr std::uint64_t tss_pages = 5;
 constexpr std::uint64_t exception_stack_pages = 2;
-constexpr std::uint64_t mapped_exception_stacks = 4;  // DF, NMI, DB, MCE
+constexpr std::uint64_t mapped_exception_stacks = 4;     // DF, NMI, DB, MCE
 constexpr std::uint64_t debug_store_pages = 1 + 16 * 2;  // the store and its PEBS and BTS buffers
 
 class EntryArea {
@@ -28,9 +28,8 @@ public:
     }
 
     void map() {
-        const pgprot_t read_only = k_.inputs.series.kernel_ro_keeps_dirty
-                                       ? pgprot_t{page_kernel_ro.pgprot | page_dirty}
-                                       : page_kernel_ro;
+        const pgprot_t read_only =
+            k_.inputs.series.kernel_ro_keeps_dirty ? pgprot_t{page_kernel_ro.pgprot | page_dirty} : page_kernel_ro;
         std::uint64_t page = 0;
         map_pages(page, gdt_, 1, read_only);
         map_pages(page += 1, entry_stack_, 1, page_kernel);

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::uint64_t page = 4096;
 constexpr std::uint64_t large_page = 0x20'0000;
-constexpr std::uint64_t pgtable_bytes = 0x2'0000;   // 32 pages [R0.4]
+constexpr std::uint64_t pgtable_bytes = 0x2'0000;     // 32 pages [R0.4]
 constexpr std::uint64_t boot_init_pgt_size = 0x6000;  // [R1.5]
 constexpr std::uint64_t table_mask = 0x000f'ffff'ffff'f000;
 
@@ -48,8 +48,8 @@ void push_on_stack(Kernel& k, std::uint64_t image) {
 
 // R1.2: what the kernel cannot run without; verify_cpu then halts for ever.
 void verify_cpu(Kernel& k) {
-    for (const Feature required : {Feature::lm, Feature::pae, Feature::pse, Feature::msr, Feature::cx8, Feature::pge,
-                                   Feature::fxsr}) {
+    for (const Feature required :
+         {Feature::lm, Feature::pae, Feature::pse, Feature::msr, Feature::cx8, Feature::pge, Feature::fxsr}) {
         // PGE is in the required mask of the source, but kernels boot without it on the processors measured.
         if (required != Feature::pge && !k.inputs.cpu.has(required)) {
             endless_loop("the CPU lacks a feature that a 64-bit kernel requires", "verify_cpu", "R1.2");
@@ -80,7 +80,8 @@ void build_initial_tables(Kernel& k) {
     k.memory.fill(identity(pgtable), boot_init_pgt_size);
     k.memory.write32(identity(pgtable), static_cast<std::uint32_t>(pgtable + 0x1000 + 0x7));
     for (std::uint64_t i = 0; i < 4; ++i) {
-        k.memory.write32(identity(pgtable + 0x1000 + 8 * i), static_cast<std::uint32_t>(pgtable + 0x2000 + page * i + 0x7));
+        k.memory.write32(identity(pgtable + 0x1000 + 8 * i),
+                         static_cast<std::uint32_t>(pgtable + 0x2000 + page * i + 0x7));
     }
     for (std::uint64_t i = 0; i < 2048; ++i) {
         k.memory.write32(identity(pgtable + 0x2000 + 8 * i), static_cast<std::uint32_t>(i * large_page + 0x183));
@@ -196,8 +197,7 @@ void ident_map_level(Kernel& k, std::uint64_t table, unsigned level, std::uint64
 void initialize_identity_maps(Kernel& k) {
     DecompressorState& d = k.decompressor;
     std::uint64_t top = k.cpu().cr3 & table_mask;
-    const std::uint64_t level4 =
-        k.levels() == 5 ? k.memory.read64(identity(top)) & table_mask : top;
+    const std::uint64_t level4 = k.levels() == 5 ? k.memory.read64(identity(top)) & table_mask : top;
     if (level4 == d.pgtable) {
         d.pgt_buf = d.pgtable + boot_init_pgt_size;
         d.pgt_buf_size = pgtable_bytes - boot_init_pgt_size;
@@ -235,8 +235,8 @@ bool do_boot_page_fault(Kernel& k, std::uint64_t address, std::uint32_t error_co
     return true;
 }
 
-// R2.12: the choice of a physical address minds immovable memory, so the ACPI tables' headers are read on the way to the
-// SRAT. (The FADT's own tables are not in the root table.)
+// R2.12: the choice of a physical address minds immovable memory, so the ACPI tables' headers are read on the way to
+// the SRAT. (The FADT's own tables are not in the root table.)
 void look_for_srat(Kernel& k) {
     for (const firmware::AcpiTable& table : k.inputs.acpi_tables) {
         if (table.signature != "DSDT" && table.signature != "FACS") {
@@ -283,9 +283,8 @@ void decompressor_startup_64(Kernel& k) {
     push_on_stack(k, k.decompressor.load);
     configure_5level_paging(k);
     copy_image(k);
-    k.on_page_fault([&k](std::uint64_t address, std::uint32_t error_code) {
-        return do_boot_page_fault(k, address, error_code);
-    });
+    k.on_page_fault(
+        [&k](std::uint64_t address, std::uint32_t error_code) { return do_boot_page_fault(k, address, error_code); });
     initialize_identity_maps(k);
 }
 

@@ -11,7 +11,7 @@ namespace pgsim::kernel {
 namespace {
 
 constexpr std::uint64_t large_page = 0x20'0000;
-constexpr std::uint64_t large_exec = 0x1e3;   // __PAGE_KERNEL_LARGE_EXEC
+constexpr std::uint64_t large_exec = 0x1e3;  // __PAGE_KERNEL_LARGE_EXEC
 constexpr std::uint64_t global = 0x100;
 constexpr std::uint64_t maxmem_4level_bits = 46;
 constexpr std::uint64_t maxmem_5level_bits = 52;
@@ -240,9 +240,16 @@ void sanitize_boot_params(Kernel& k, VirtAddr boot_params) {
         std::uint64_t offset, end;
     };
     // screen_info … edd_mbr_sig_buffer, e820_table, eddbuf as the boot protocol document lists them.
-    static constexpr std::array<Kept, 10> kept{{{0x000, 0x04c}, {0x058, 0x060}, {0x070, 0x0a0}, {0x0a0, 0x0b0},
-                                                {0x140, 0x1c0}, {0x1c0, 0x1e8}, {0x1e8, 0x1ec}, {0x1ec, 0x1ed},
-                                                {0x1f1, 0x2d0}, {0x2d0, 0xcd0}}};
+    static constexpr std::array<Kept, 10> kept{{{0x000, 0x04c},
+                                                {0x058, 0x060},
+                                                {0x070, 0x0a0},
+                                                {0x0a0, 0x0b0},
+                                                {0x140, 0x1c0},
+                                                {0x1c0, 0x1e8},
+                                                {0x1e8, 0x1ec},
+                                                {0x1ec, 0x1ed},
+                                                {0x1f1, 0x2d0},
+                                                {0x2d0, 0xcd0}}};
     std::uint64_t at = 0;
     for (const Kept& range : kept) {
         if (at < range.offset) {

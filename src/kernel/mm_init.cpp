@@ -17,7 +17,8 @@ PageFlagsLayout page_flags_layout(const KernelConfig& config) {
     layout.nodes_shift = static_cast<unsigned>(config.number("NODES_SHIFT", 0));
     layout.zones_width = config.enabled("ZONE_DEVICE") ? 3 : 2;
     const std::uint64_t cpus = config.number("NR_CPUS", 1);
-    layout.last_cpupid_width = config.enabled("NUMA_BALANCING") ? 8 + static_cast<unsigned>(std::bit_width(cpus - 1)) : 0;
+    layout.last_cpupid_width =
+        config.enabled("NUMA_BALANCING") ? 8 + static_cast<unsigned>(std::bit_width(cpus - 1)) : 0;
     return layout;
 }
 
@@ -47,8 +48,8 @@ std::vector<VmemmapBlock> joined(const std::vector<VmemmapBlock>& blocks) {
 void attach_memmap(Kernel& k) {
     for (const VmemmapBlock& block : joined(k.vmemmap_blocks)) {
         const std::uint64_t first_pfn = (block.start.value() - k.state.vmemmap_base) / k.inputs.layout.struct_page_size;
-        Memmap::attach(k.machine.memory(),
-                       {Pfn::of(block.backing), Pfn::of(block.backing + (block.size - 1)) + 1}, first_pfn, k.memmap);
+        Memmap::attach(k.machine.memory(), {Pfn::of(block.backing), Pfn::of(block.backing + (block.size - 1)) + 1},
+                       first_pfn, k.memmap);
     }
 }
 

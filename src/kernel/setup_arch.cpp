@@ -169,8 +169,8 @@ void reserve_initrd(Kernel& k) {
         const auto area = k.memblock.phys_alloc_range((params.ramdisk_size + 4095) & ~std::uint64_t{4095}, 4096, 0,
                                                       k.state.max_pfn_mapped << 12, "reserve_initrd");
         if (!area) {
-            panic("Cannot find place for new RAMDISK of size " + std::to_string(params.ramdisk_size),
-                  "relocate_initrd", "R7.1");
+            panic("Cannot find place for new RAMDISK of size " + std::to_string(params.ramdisk_size), "relocate_initrd",
+                  "R7.1");
         }
         place = area->value();
         k.memblock.phys_free(image, end - image, "reserve_initrd");

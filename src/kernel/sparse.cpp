@@ -69,8 +69,8 @@ private:
         const std::uint64_t roots = (sections + sections_per_root_ - 1) / sections_per_root_;
         const std::uint64_t align = k_.inputs.config.enabled("X86_VSMP") ? page_size : smp_cache_bytes;
         const auto origin = k_.origin("memory_present", "R8.1");
-        k_.state.mem_section = zeroed(k_.memblock.alloc(8 * roots, align, "memory_present"), 8 * roots,
-                                      "memory_present").value();
+        k_.state.mem_section =
+            zeroed(k_.memblock.alloc(8 * roots, align, "memory_present"), 8 * roots, "memory_present").value();
     }
 
     // The mem_section of a section whose root exists.
@@ -141,7 +141,8 @@ private:
 
     // R8.5: one block for all of the run's struct pages, on its own node or not at all.
     void buffer_init(std::uint64_t size, int nid) {
-        const auto area = k_.memblock.alloc_exact_nid_raw(size, map_bytes_, max_dma_address, 0, nid, "sparse_buffer_init");
+        const auto area =
+            k_.memblock.alloc_exact_nid_raw(size, map_bytes_, max_dma_address, 0, nid, "sparse_buffer_init");
         buffer_ = area ? area->value() : 0;
         buffer_end_ = area ? area->value() + size : 0;
     }

@@ -34,7 +34,8 @@ constexpr std::array<StageText, 14> stage_texts{{
      "startup_32 ran in 32-bit protected mode without paging. It wrote six tables that map the first 4 GiB one to one\n"
      "with 2-MByte pages, and switched to long mode."},
     {"kernel.startup_64",
-     "The decompressor switched to 5-level paging if the CPU has it, copied itself out of the way, mapped on demand what\n"
+     "The decompressor switched to 5-level paging if the CPU has it, copied itself out of the way, mapped on demand "
+     "what\n"
      "its first 4 GiB do not reach, and unpacked and relocated the kernel. The kernel's own tables are as linked."},
     {"startup_64_fixups.exit",
      "__startup_64 added the distance between link address and load address to the linked tables, and built a second,\n"
@@ -42,19 +43,24 @@ constexpr std::array<StageText, 14> stage_texts{{
     {"x86_64_start_kernel.entry",
      "CR3 now holds early_top_pgt. The CPU runs at the kernel's link addresses, above 0xffffffff80000000."},
     {"reset_early_page_tables.exit",
-     "The one-to-one map has done its work: all of early_top_pgt but its last entry is cleared, and CR3 is written again\n"
+     "The one-to-one map has done its work: all of early_top_pgt but its last entry is cleared, and CR3 is written "
+     "again\n"
      "so that no translation of it stays cached."},
     {"setup_arch.entry",
-     ".bss is cleared. Reading boot_params through the direct map, where nothing was mapped yet, raised a page fault; the\n"
+     ".bss is cleared. Reading boot_params through the direct map, where nothing was mapped yet, raised a page fault; "
+     "the\n"
      "early handler mapped 2 MiB there. init_top_pgt got its first entry: the kernel image."},
     {"init_mem_mapping.entry",
-     "setup_arch cleaned up the E820 map, told memblock what is RAM and what is taken, set pages of brk aside for tables,\n"
+     "setup_arch cleaned up the E820 map, told memblock what is RAM and what is taken, set pages of brk aside for "
+     "tables,\n"
      "and cut the kernel-image mapping back to the image."},
     {"init_mem_mapping.exit",
-     "All RAM is mapped at page_offset_base (the direct map), in init_top_pgt, from the top down in growing steps. Only\n"
+     "All RAM is mapped at page_offset_base (the direct map), in init_top_pgt, from the top down in growing steps. "
+     "Only\n"
      "then CR3 moved from early_top_pgt to init_top_pgt."},
     {"initmem_init.exit",
-     "NUMA: memblock's regions know their nodes, and each node has its pg_data_t. Addresses were taken from memblock, top\n"
+     "NUMA: memblock's regions know their nodes, and each node has its pg_data_t. Addresses were taken from memblock, "
+     "top\n"
      "down."},
     {"sparse_init.entry", "The crash kernel's memory, if asked for, is set aside."},
     {"sparse_init.exit",
@@ -63,7 +69,8 @@ constexpr std::array<StageText, 14> stage_texts{{
     {"free_area_init.exit",
      "Zones are counted and struct pages have their first contents. Here they come into being when you look at them."},
     {"buddy.entry",
-     "Subsystems took their boot memory from memblock; the APIC is mapped in the fixmap, the CPU entry area has tables."},
+     "Subsystems took their boot memory from memblock; the APIC is mapped in the fixmap, the CPU entry area has "
+     "tables."},
     {"buddy.exit", "What memblock has not reserved went to the buddy system, in the largest aligned blocks."},
 }};
 
@@ -89,8 +96,7 @@ std::string bit_names(std::uint64_t value, std::initializer_list<std::pair<std::
 }
 
 void registers(Lines& out, const CpuState& cpu) {
-    line(out, "  CR0 {:#x} ({})", cpu.cr0,
-         bit_names(cpu.cr0, {{Cr0::pe, "PE"}, {Cr0::wp, "WP"}, {Cr0::pg, "PG"}}));
+    line(out, "  CR0 {:#x} ({})", cpu.cr0, bit_names(cpu.cr0, {{Cr0::pe, "PE"}, {Cr0::wp, "WP"}, {Cr0::pg, "PG"}}));
     line(out, "  CR4 {:#x} ({})", cpu.cr4,
          bit_names(cpu.cr4, {{Cr4::pse, "PSE"},
                              {Cr4::pae, "PAE"},
@@ -119,8 +125,8 @@ std::map<std::uint64_t, std::string> table_names(const Boot& boot) {
     }
     if (const Checkpoint* first = boot.find("decompressor.startup_64")) {
         for (std::uint64_t i = 0; i < 32; ++i) {
-            names.emplace(first->root().value() + 4096 * i, i == 0 ? std::string{"pgtable"}
-                                                                   : fmt::format("pgtable+{:#x}", 4096 * i));
+            names.emplace(first->root().value() + 4096 * i,
+                          i == 0 ? std::string{"pgtable"} : fmt::format("pgtable+{:#x}", 4096 * i));
         }
         names.emplace(first->root().value() + 32 * 4096, "top_pgtable");
     }
@@ -142,9 +148,12 @@ void tables(Lines& out, const AddressSpace& space, const AddressSpace* before) {
     const auto old = before == nullptr ? std::vector<TableRef>{} : before->tables();
     for (const TableRef& table : space.tables()) {
         ++count[number(table.level)];
-        fresh += std::none_of(old.begin(), old.end(), [&](const TableRef& other) {
-            return other.address == table.address && other.level == table.level;
-        }) ? 1 : 0;
+        fresh += std::none_of(old.begin(), old.end(),
+                              [&](const TableRef& other) {
+                                  return other.address == table.address && other.level == table.level;
+                              })
+                     ? 1
+                     : 0;
     }
     std::string text;
     for (unsigned level = 5; level >= 1; --level) {
@@ -218,7 +227,8 @@ void kernel_state(Lines& out, const Checkpoint& checkpoint, const Checkpoint* be
     }
     const std::size_t calls_before = before == nullptr ? 0 : before->kernel.mapping_calls.size();
     for (std::size_t i = calls_before; i < s.mapping_calls.size(); ++i) {
-        line(out, "  init_memory_mapping: [mem {:#010x}-{:#010x}]", s.mapping_calls[i].start, s.mapping_calls[i].end - 1);
+        line(out, "  init_memory_mapping: [mem {:#010x}-{:#010x}]", s.mapping_calls[i].start,
+             s.mapping_calls[i].end - 1);
         for (const kernel::MapRange& piece : s.mapping_pieces[i]) {
             line(out, "    [mem {:#010x}-{:#010x}] page {}", piece.start, piece.end - 1,
                  (piece.page_size_mask & 8) != 0   ? "1G"
@@ -231,8 +241,8 @@ void kernel_state(Lines& out, const Checkpoint& checkpoint, const Checkpoint* be
              s.max_low_pfn, s.pgt_buf_start, s.pgt_buf_top);
     }
     if (s.page_offset_base != (before == nullptr ? 0 : before->kernel.page_offset_base) && s.phys_base != 0) {
-        line(out, "  page_offset_base {:#x}, vmalloc_base {:#x}, vmemmap_base {:#x}", s.page_offset_base, s.vmalloc_base,
-             s.vmemmap_base);
+        line(out, "  page_offset_base {:#x}, vmalloc_base {:#x}, vmemmap_base {:#x}", s.page_offset_base,
+             s.vmalloc_base, s.vmemmap_base);
     }
 }
 

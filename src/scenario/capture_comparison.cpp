@@ -75,9 +75,9 @@ formats::Comparison compare_with_boot(std::string_view text, std::string_view na
         // Said where it is missed first.
         for (formats::CheckpointComparison& checkpoint : comparison.checkpoints) {
             if (boot.find(checkpoint.name) == nullptr) {
-                checkpoint.differences.push_back({formats::DifferenceKind::checkpoint,
-                                                  "the boot ended in " + boot.halt()->function + ": " +
-                                                      boot.halt()->message});
+                checkpoint.differences.push_back(
+                    {formats::DifferenceKind::checkpoint,
+                     "the boot ended in " + boot.halt()->function + ": " + boot.halt()->message});
                 break;
             }
         }

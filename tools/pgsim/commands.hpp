@@ -6,6 +6,7 @@
 
 namespace pgsim::cli {
 
+void add_boot(CLI::App& app);
 void add_compare(CLI::App& app);
 void add_diff(CLI::App& app);
 void add_dump(CLI::App& app);

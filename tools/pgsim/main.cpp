@@ -20,6 +20,7 @@ int run(int argc, char** argv) {
     app.require_subcommand(1);
     app.set_help_all_flag("--help-all", "Help for all commands");
     app.footer("Exit codes: 0 done, 1 a comparison differs, 2 bad input.");
+    pgsim::cli::add_boot(app);
     pgsim::cli::add_walk(app);
     pgsim::cli::add_dump(app);
     pgsim::cli::add_stats(app);

@@ -45,12 +45,12 @@ struct BootInputs {
     firmware::BootParams boot_params;
     std::vector<firmware::AcpiTable> acpi_tables;
     firmware::NumaDescription numa;
-    std::uint64_t brk_early_bytes = 0;               ///< D of R5.20
-    std::optional<PhysAddr> decompressor_base;       ///< where byte 0 of the compressed image is copied to (R1.4)
+    std::uint64_t brk_early_bytes = 0;          ///< D of R5.20
+    std::optional<PhysAddr> decompressor_base;  ///< where byte 0 of the compressed image is copied to (R1.4)
     /// Which slot of the CPU entry area KASLR chose for the boot CPU (random from 6.2 on). 0 without KASLR.
     std::uint64_t cpu_entry_area_slot = 0;
-    std::vector<PhysRange> mp_table;                 ///< R5.19
-    std::vector<PhysRange> acpi_reserved;            ///< R7.1 #4, in order
+    std::vector<PhysRange> mp_table;       ///< R5.19
+    std::vector<PhysRange> acpi_reserved;  ///< R7.1 #4, in order
     /// Between free_area_init and memblock_free_all, in order; nullopt: not known, so the built-in list is taken.
     std::optional<std::vector<MemblockRequest>> memblock_requests;
     friend bool operator==(const BootInputs&, const BootInputs&) = default;

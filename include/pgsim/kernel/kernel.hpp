@@ -42,15 +42,15 @@ struct Kernel {
     KernelState state;
     DecompressorState decompressor;
     EarlyParams params;  ///< what parse_early_param finds on the command line
-    E820 e820;             ///< e820_table
+    E820 e820;           ///< e820_table
     Memblock memblock;
     NumaState numa;
     ZoneState zones;
     std::uint64_t dma_reserve = 0;  ///< pages
     std::vector<VmemmapBlock> vmemmap_blocks;
-    std::shared_ptr<const Memmap> memmap;    ///< what struct pages hold until somebody writes them
-    std::unique_ptr<Buddy> buddy;            ///< after memblock_free_all
-    std::vector<ZoneFreeArea> free_areas;    ///< right after memblock_free_all
+    std::shared_ptr<const Memmap> memmap;  ///< what struct pages hold until somebody writes them
+    std::unique_ptr<Buddy> buddy;          ///< after memblock_free_all
+    std::vector<ZoneFreeArea> free_areas;  ///< right after memblock_free_all
 
     [[nodiscard]] const CpuState& cpu() const;
     /// Levels of the paging mode in force: 4 or 5.
@@ -89,6 +89,5 @@ struct Kernel {
 
 /// Ends the simulated boot where the real code hangs on purpose. @throws Halted  always
 [[noreturn]] void endless_loop(std::string message, std::string function, std::string rule);
-
 
 }  // namespace pgsim::kernel

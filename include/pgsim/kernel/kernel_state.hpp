@@ -87,10 +87,10 @@ struct KernelState {
     std::uint64_t log_buf_len = 0;  ///< bytes; 0: the built-in buffer
 
     // What happened, for whoever looks: not the kernel's variables.
-    std::vector<VirtAddr> early_faults;        ///< R4.5, in order, since the start
-    std::vector<MappingCall> mapping_calls;    ///< R6.6, in order
+    std::vector<VirtAddr> early_faults;                 ///< R4.5, in order, since the start
+    std::vector<MappingCall> mapping_calls;             ///< R6.6, in order
     std::vector<std::vector<MapRange>> mapping_pieces;  ///< of each call
-    std::vector<PhysAddr> brk_page_tables;     ///< pages taken from pgt_buf, in order
+    std::vector<PhysAddr> brk_page_tables;              ///< pages taken from pgt_buf, in order
 };
 
 }  // namespace pgsim::kernel

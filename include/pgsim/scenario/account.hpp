@@ -9,8 +9,8 @@ namespace pgsim {
 
 /// How much an account tells.
 struct AccountOptions {
-    bool mappings = true;              ///< list the mapped ranges
-    std::size_t max_lines = 24;        ///< at most so many lines of one list; 0: all
+    bool mappings = true;        ///< list the mapped ranges
+    std::size_t max_lines = 24;  ///< at most so many lines of one list; 0: all
 };
 
 /// One checkpoint for a reader who learns how a boot goes: what ran, registers, tables, what is mapped where, with

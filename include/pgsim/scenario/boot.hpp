@@ -36,7 +36,7 @@ struct Checkpoint {
     kernel::NumaState numa;
     kernel::ZoneState zones;
     std::vector<kernel::ZoneFreeArea> free_areas;  ///< after memblock_free_all; else empty
-    std::size_t journal_size = 0;  ///< records in the journal at this point
+    std::size_t journal_size = 0;                  ///< records in the journal at this point
     std::uint64_t stray_accesses = 0;
 
     [[nodiscard]] const CpuState& cpu() const noexcept { return machine.cpus.front(); }
