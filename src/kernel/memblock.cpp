@@ -127,7 +127,7 @@ void Memblock::trim_memory(std::uint64_t align) {
     for (MemblockRegion region : memory.regions) {
         const std::uint64_t start = round_up(region.base, align);
         const std::uint64_t end = round_down(region.end(), align);
-        if (start < end) {
+        if (start >= region.base && start < end) {  // not when rounding up leaves the address space
             region.base = start;
             region.size = end - start;
             kept.push_back(region);
