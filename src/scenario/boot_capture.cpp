@@ -7,6 +7,7 @@
 
 #include "pgsim/inspect/address_space.hpp"
 #include "pgsim/kernel/boot_stages.hpp"
+#include "scenario/capture_head.hpp"
 
 namespace pgsim {
 
@@ -231,6 +232,11 @@ void add_events(const Boot& boot, const Checkpoint& checkpoint, CaptureCheckpoin
             faults.push_back(checkpoint.kernel.early_faults[i].value());
         }
     }
+    // Calls before the command line is parsed are not printed by a real kernel.
+    if (reached(checkpoint, "init_mem_mapping.entry")) {
+        const std::size_t first = before == nullptr ? 0 : before->memblock.calls().size();
+        out.other_json = scenario::memblock_calls_json(checkpoint.memblock.calls(), first);
+    }
     if (checkpoint.name == "init_mem_mapping.exit") {
         auto& calls = out.init_memory_mapping_calls.emplace();
         for (const kernel::MappingCall& call : checkpoint.kernel.mapping_calls) {
@@ -280,6 +286,7 @@ formats::Capture to_capture(const Boot& boot) {
     capture.series = scenario.inputs.series.name;
     capture.release = scenario.inputs.series.name;
     capture.cmdline = scenario.inputs.boot_params.cmdline;
+    capture.head_json = scenario::capture_head(scenario);
     for (const Checkpoint& checkpoint : boot.checkpoints()) {
         capture.checkpoints.push_back(to_capture(boot, checkpoint));
     }

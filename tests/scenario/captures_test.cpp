@@ -7,6 +7,9 @@
 #include <filesystem>
 
 #include "pgsim/formats/text_file.hpp"
+#include "pgsim/formats/capture.hpp"
+#include "pgsim/scenario/boot.hpp"
+#include "pgsim/scenario/boot_capture.hpp"
 #include "pgsim/scenario/capture_comparison.hpp"
 
 using namespace pgsim;
@@ -42,5 +45,36 @@ TEST_CASE("A simulated boot leaves what the real kernel left", "[scenario][captu
             CHECK(comparison.differences() == 0);
             CHECK(comparison.entries() > 20000);
         }
+    }
+}
+
+TEST_CASE("A boot written as a capture holds its inputs, and boots again to the same", "[scenario][captures]") {
+    for (const char* name : {"k6.6-4g-4l", "k6.12-1g-5l-kaslr-pti", "k6.1-e820-islands", "k6.6-6g-numa4-5l"}) {
+        INFO(name);
+        const std::string text =
+            formats::read_text_maybe_xz(test::data_path(std::string{"captures/"} + name + ".json.xz"));
+        const BootScenario first = scenario_from_capture(text, name);
+        const std::string written = formats::capture_to_json(to_capture(run(first)));
+        const BootScenario second = scenario_from_capture(written, "written");
+        CHECK(second.inputs.boot_params == first.inputs.boot_params);
+        CHECK(second.inputs.layout == first.inputs.layout);
+        CHECK(second.inputs.config == first.inputs.config);
+        CHECK(second.inputs.brk_early_bytes == first.inputs.brk_early_bytes);
+        CHECK(second.inputs.mp_table == first.inputs.mp_table);
+        CHECK(second.inputs.acpi_reserved == first.inputs.acpi_reserved);
+        CHECK(second.inputs.memblock_requests == first.inputs.memblock_requests);
+        CHECK(formats::capture_to_json(to_capture(run(second))) == written);
+    }
+}
+
+TEST_CASE("The inputs alone boot to the same as the capture that they were taken from", "[scenario][captures]") {
+    for (const auto& file : std::filesystem::directory_iterator{test::data_path("inputs")}) {
+        const std::string name = file.path().filename().string();
+        INFO(name);
+        const BootScenario from_inputs = scenario_from_capture(formats::read_text_maybe_xz(file.path().string()), name);
+        const BootScenario from_capture = scenario_from_capture(
+            formats::read_text_maybe_xz(test::data_path("captures/" + from_inputs.name + ".json.xz")), name);
+        CHECK(formats::capture_to_json(to_capture(run(from_inputs))) ==
+              formats::capture_to_json(to_capture(run(from_capture))));
     }
 }
