@@ -28,6 +28,9 @@ std::vector<PhysRange> loaded_ranges(const kernel::BootInputs& inputs) {
     add(params.address, firmware::zero_page::size);
     add(params.cmd_line_ptr, 2048);
     add(params.ramdisk_image, params.ramdisk_size);
+    for (const firmware::AcpiTable& table : inputs.acpi_tables) {
+        add(table.address, table.length);
+    }
     for (const firmware::SetupData& node : params.setup_data) {
         add(node.address, 16 + std::uint64_t{node.length});
     }

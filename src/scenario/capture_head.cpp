@@ -20,7 +20,8 @@ Json option_value(const std::string& text) {
     if (text == "y" || text == "n") {
         return text == "y";
     }
-    const bool decimal = !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+    const bool decimal =
+        !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
     return decimal && text.size() < 19 ? Json(std::stoll(text)) : Json(text);
 }
 
@@ -80,8 +81,7 @@ Json boot_params(const kernel::BootInputs& inputs) {
 Json acpi_tables(const std::vector<firmware::AcpiTable>& tables) {
     Json list = Json::array();
     for (const firmware::AcpiTable& table : tables) {
-        list.push_back(
-            {{"sig", table.signature}, {"pa", hexadecimal(table.address.value())}, {"len", table.length}});
+        list.push_back({{"sig", table.signature}, {"pa", hexadecimal(table.address.value())}, {"len", table.length}});
     }
     return list;
 }
@@ -132,7 +132,8 @@ Json layout(const kernel::KernelLayout& kernel_layout) {
     for (const auto& [name, link_time] : kernel_layout.symbols()) {
         // Small values are offsets in the per-CPU section, which KASLR does not move.
         const bool per_cpu = link_time.value() < std::uint64_t{1} << 32;
-        out["symbols"][name] = hexadecimal(per_cpu ? link_time.value() : link_time.value() + kernel_layout.kaslr_offset);
+        out["symbols"][name] =
+            hexadecimal(per_cpu ? link_time.value() : link_time.value() + kernel_layout.kaslr_offset);
     }
     return out;
 }
@@ -145,20 +146,19 @@ std::string capture_head(const BootScenario& scenario) {
     for (const auto& [option, value] : inputs.config.options()) {
         config[option] = option_value(value);
     }
-    const Json head{{"format", "pgsim-capture/1"},
-                    {"name", scenario.name},
-                    {"kernel",
-                     {{"release", inputs.series.name},
-                      {"series", inputs.series.name},
-                      {"version", "simulated by pgsim"}}},
-                    {"accel", "pgsim"},
-                    {"cmdline", inputs.boot_params.cmdline},
-                    {"cpu", cpu(inputs.cpu)},
-                    {"config", std::move(config)},
-                    {"boot_params", boot_params(inputs)},
-                    {"acpi_tables", acpi_tables(inputs.acpi_tables)},
-                    {"numa", numa(inputs.numa)},
-                    {"layout", layout(inputs.layout)}};
+    const Json head{
+        {"format", "pgsim-capture/1"},
+        {"name", scenario.name},
+        {"kernel",
+         {{"release", inputs.series.name}, {"series", inputs.series.name}, {"version", "simulated by pgsim"}}},
+        {"accel", "pgsim"},
+        {"cmdline", inputs.boot_params.cmdline},
+        {"cpu", cpu(inputs.cpu)},
+        {"config", std::move(config)},
+        {"boot_params", boot_params(inputs)},
+        {"acpi_tables", acpi_tables(inputs.acpi_tables)},
+        {"numa", numa(inputs.numa)},
+        {"layout", layout(inputs.layout)}};
     return head.dump();
 }
 
