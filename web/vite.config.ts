@@ -12,7 +12,10 @@ function singleFile(): Plugin {
       let text = String(html.source);
       for (const [name, item] of Object.entries(bundle)) {
         if (item === html) continue;
-        const tag = item.type === 'chunk' ? `<script[^>]*src="[^"]*${name}"[^>]*></script>` : `<link[^>]*href="[^"]*${name}"[^>]*>`;
+        const tag =
+          item.type === 'chunk'
+            ? `<script[^>]*src="[^"]*${name}"[^>]*></script>`
+            : `<link[^>]*href="[^"]*${name}"[^>]*>`;
         const match = new RegExp(tag).exec(text);
         if (!match) throw new Error(`${name} is not referenced by index.html; the page would not be self-contained`);
         const inline =

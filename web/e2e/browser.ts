@@ -8,11 +8,21 @@ import type { ExplorerData } from '../src/data/contract';
 const web = fileURLToPath(new URL('..', import.meta.url));
 const results = `${web}/test-results`;
 
-const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+const FLAGS = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
 
 export async function startBrowser(): Promise<Browser> {
   const executablePath = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
-  if (!existsSync(executablePath)) throw new Error(`no browser at ${executablePath}; install Debian's chromium or set CHROMIUM`);
+  if (!existsSync(executablePath))
+    throw new Error(`no browser at ${executablePath}; install Debian's chromium or set CHROMIUM`);
   return chromium.launch({ executablePath, args: FLAGS });
 }
 
@@ -31,16 +41,27 @@ export interface OpenPage {
   troubles: string[];
 }
 
-export async function openPage(browser: Browser, address: string, options: { dark?: boolean; width?: number; height?: number } = {}): Promise<OpenPage> {
-  const page = await browser.newPage({ viewport: { width: options.width ?? 1440, height: options.height ?? 1000 }, colorScheme: options.dark ? 'dark' : 'light' });
+export async function openPage(
+  browser: Browser,
+  address: string,
+  options: { dark?: boolean; width?: number; height?: number } = {},
+): Promise<OpenPage> {
+  const page = await browser.newPage({
+    viewport: { width: options.width ?? 1440, height: options.height ?? 1000 },
+    colorScheme: options.dark ? 'dark' : 'light',
+  });
   const troubles: string[] = [];
   page.on('pageerror', (error) => troubles.push(error.message));
   page.on('console', (message) => message.type() === 'error' && troubles.push(message.text()));
-  page.on('request', (request) => request.url().split('#')[0] !== address.split('#')[0] && troubles.push(`request for ${request.url()}`));
+  page.on(
+    'request',
+    (request) => request.url().split('#')[0] !== address.split('#')[0] && troubles.push(`request for ${request.url()}`),
+  );
   await page.goto(address);
   await page.waitForSelector('.stop[aria-checked="true"]');
   return { page, troubles };
 }
 
 /** After a change of state the views follow in the next frame. */
-export const settled = (page: Page): Promise<unknown> => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+export const settled = (page: Page): Promise<unknown> =>
+  page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));

@@ -21,7 +21,8 @@ async function opened(fragment = '', address = boot): Promise<OpenPage> {
   return open;
 }
 
-const fragmentOf = (open: OpenPage): Promise<URLSearchParams> => open.page.evaluate(() => location.hash.slice(1)).then((hash) => new URLSearchParams(hash));
+const fragmentOf = (open: OpenPage): Promise<URLSearchParams> =>
+  open.page.evaluate(() => location.hash.slice(1)).then((hash) => new URLSearchParams(hash));
 
 describe('The page opens from file://', () => {
   test('shows the first checkpoint, without an error and without a request', async () => {
@@ -156,7 +157,8 @@ describe('Selections are linked', () => {
   });
 
   test('a link brings back the whole state', async () => {
-    const link = '#cp=sparse_init.exit&vs=sparse_init.entry&va=0xffffea0000000000&level=3&access=wu&view=board&mem=size';
+    const link =
+      '#cp=sparse_init.exit&vs=sparse_init.entry&va=0xffffea0000000000&level=3&access=wu&view=board&mem=size';
     const open = await opened(link);
     expect(await open.page.evaluate(() => location.hash)).toBe(link);
     expect(await open.page.getAttribute('#tab-board', 'aria-selected')).toBe('true');
@@ -237,11 +239,31 @@ describe('Everybody can read it', () => {
     ['changes, dark', '#cp=buddy.exit&view=changes', true],
     ['writes, light', '#va=0x200000&view=writes', false],
   ] as const)('axe finds no serious problem: %s', async (_name, fragment, dark) => {
-    const { page } = await openPage(browser, (fragment.includes('writes') ? writePage('journal', withJournal()) : boot) + fragment, { dark });
+    const { page } = await openPage(
+      browser,
+      (fragment.includes('writes') ? writePage('journal', withJournal()) : boot) + fragment,
+      { dark },
+    );
     await page.evaluate(axe);
     const serious = await page.evaluate(async () => {
-      const found = await (window as unknown as { axe: { run(): Promise<{ violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[] }> } }).axe.run();
-      return found.violations.filter(({ impact }) => impact === 'serious' || impact === 'critical').map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map((node) => `${node.html.slice(0, 120)} — ${node.failureSummary}`).join(' | ')}`);
+      const found = await (
+        window as unknown as {
+          axe: {
+            run(): Promise<{
+              violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[];
+            }>;
+          };
+        }
+      ).axe.run();
+      return found.violations
+        .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+        .map(
+          ({ id, nodes }) =>
+            `${id}: ${nodes
+              .slice(0, 3)
+              .map((node) => `${node.html.slice(0, 120)} — ${node.failureSummary}`)
+              .join(' | ')}`,
+        );
     });
     expect(serious).toEqual([]);
     await page.close();

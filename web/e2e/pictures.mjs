@@ -7,16 +7,46 @@ const [page, out] = process.argv.slice(2);
 if (!page || !out) throw new Error('usage: node e2e/pictures.mjs PAGE.html OUTPUT_DIRECTORY');
 
 const PICTURES = [
-  { name: 'explorer-space', scheme: 'light', fragment: 'cp=init_mem_mapping.exit&vs=init_mem_mapping.entry&va=0xffff888000200000', height: 860 },
-  { name: 'explorer-board', scheme: 'light', fragment: 'cp=startup_64_fixups.exit&va=0xffffffff81000000&view=board', height: 860 },
-  { name: 'explorer-writes', scheme: 'dark', fragment: 'cp=init_mem_mapping.exit&va=0xffff888000200000&view=writes', height: 860 },
+  {
+    name: 'explorer-space',
+    scheme: 'light',
+    fragment: 'cp=init_mem_mapping.exit&vs=init_mem_mapping.entry&va=0xffff888000200000',
+    height: 860,
+  },
+  {
+    name: 'explorer-board',
+    scheme: 'light',
+    fragment: 'cp=startup_64_fixups.exit&va=0xffffffff81000000&view=board',
+    height: 860,
+  },
+  {
+    name: 'explorer-writes',
+    scheme: 'dark',
+    fragment: 'cp=init_mem_mapping.exit&va=0xffff888000200000&view=writes',
+    height: 860,
+  },
   { name: 'explorer-vmemmap', scheme: 'dark', fragment: 'cp=sparse_init.exit&va=0xffffea0000000000', height: 860 },
-  { name: 'explorer-entry', scheme: 'light', fragment: 'cp=init_mem_mapping.exit&va=0xffffffff81000000&access=wu', height: 1500, clip: '.right' },
+  {
+    name: 'explorer-entry',
+    scheme: 'light',
+    fragment: 'cp=init_mem_mapping.exit&va=0xffffffff81000000&access=wu',
+    height: 1500,
+    clip: '.right',
+  },
 ];
 
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  args: [
+    '--headless',
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-quic',
+    '--no-first-run',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+  ],
 });
 for (const { name, scheme, fragment, height, clip } of PICTURES) {
   const view = await browser.newPage({ viewport: { width: 1440, height }, colorScheme: scheme });

@@ -3,10 +3,15 @@ import type { ExplorerData } from './data/contract';
 import { Boot } from './model/boot';
 import { startApp } from './app/app';
 import './style/base.css';
-import './style/views.css';
+import './style/timeline.css';
+import './style/memory.css';
+import './style/walk.css';
+import './style/inspector.css';
+import './style/board.css';
+import './style/lists.css';
 
 const app = document.getElementById('app') as HTMLElement;
-const text = document.getElementById('pgsim-data')?.textContent ?? '';
+const text = (document.getElementById('pgsim-data')?.textContent ?? '').trim();
 
 function fail(reason: string): void {
   app.textContent = `This page has no boot to show: ${reason}`;

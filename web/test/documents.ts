@@ -19,7 +19,10 @@ export function withJournal(): ExplorerData {
     [hex(pgtable + 0x2000n), 2048, '0x0', '0x0', '0x183', '0x200000', 1, 1100, 10],
   ];
   data.provenance = {
-    origins: [{ function: '', stage: '', rule: '' }, { function: 'startup_32', stage: 'decompressor', rule: 'R1.5' }],
+    origins: [
+      { function: '', stage: '', rule: '' },
+      { function: 'startup_32', stage: 'decompressor', rule: 'R1.5' },
+    ],
     writes,
     ends: data.checkpoints.map(() => 2053),
   };
@@ -37,10 +40,18 @@ export function hugeMachine(gib: number): ExplorerData {
     const pdpt = BASE + BigInt(top) * 0x1000n;
     tops.push([273 + top, 1, hex(pdpt | 0x67n), '0x0']);
     const count = Math.min(512, gib - top * 512);
-    tables.push({ pa: hex(pdpt), level: 3, entries: [[0, count, hex((BASE + 0x100000n + BigInt(top) * 0x200000n) | 0x67n), '0x1000']] });
+    tables.push({
+      pa: hex(pdpt),
+      level: 3,
+      entries: [[0, count, hex((BASE + 0x100000n + BigInt(top) * 0x200000n) | 0x67n), '0x1000']],
+    });
     for (let i = 0; i < count; i++) {
       const page = BigInt(top * 512 + i) << 30n;
-      tables.push({ pa: hex(BASE + 0x100000n + BigInt(top * 512 + i) * 0x1000n), level: 2, entries: [[0, 512, hex(page | 0x1e3n), '0x200000']] });
+      tables.push({
+        pa: hex(BASE + 0x100000n + BigInt(top * 512 + i) * 0x1000n),
+        level: 2,
+        entries: [[0, 512, hex(page | 0x1e3n), '0x200000']],
+      });
     }
   }
   return document(`${gib} GiB`, tops, tables, [{ start: '0x0', size: hex(BigInt(gib) << 30n), type: 1 }]);
@@ -54,23 +65,43 @@ export function scatteredPages(count: number): ExplorerData {
   const pds = Math.ceil(pts / 512);
   tables.push({ pa: hex(BASE + 0x1000n), level: 3, entries: [[0, pds, hex(BASE | 0x10067n), '0x1000']] });
   for (let pd = 0; pd < pds; pd++) {
-    tables.push({ pa: hex(BASE + 0x10000n + BigInt(pd) * 0x1000n), level: 2, entries: [[0, Math.min(512, pts - pd * 512), hex((BASE + 0x100000n + BigInt(pd) * 0x200000n) | 0x67n), '0x1000']] });
+    tables.push({
+      pa: hex(BASE + 0x10000n + BigInt(pd) * 0x1000n),
+      level: 2,
+      entries: [[0, Math.min(512, pts - pd * 512), hex((BASE + 0x100000n + BigInt(pd) * 0x200000n) | 0x67n), '0x1000']],
+    });
   }
   for (let pt = 0; pt < pts; pt++) {
     const pages = Math.min(perTable, count - pt * perTable);
-    tables.push({ pa: hex(BASE + 0x100000n + BigInt(pt) * 0x1000n), level: 1, entries: [[0, pages, hex((BASE * 2n + BigInt(pt) * 0x400000n) | 0x63n), '0x2000']] });
+    tables.push({
+      pa: hex(BASE + 0x100000n + BigInt(pt) * 0x1000n),
+      level: 1,
+      entries: [[0, pages, hex((BASE * 2n + BigInt(pt) * 0x400000n) | 0x63n), '0x2000']],
+    });
   }
-  return document(`${count} pages`, [[0, 1, hex(BASE | 0x1067n), '0x0']], tables, [{ start: '0x0', size: '0x1000000000', type: 1 }]);
+  return document(`${count} pages`, [[0, 1, hex(BASE | 0x1067n), '0x0']], tables, [
+    { start: '0x0', size: '0x1000000000', type: 1 },
+  ]);
 }
 
-function document(title: string, tops: EntryRun[], tables: TableData[], e820: { start: string; size: string; type: number }[]): ExplorerData {
+function document(
+  title: string,
+  tops: EntryRun[],
+  tables: TableData[],
+  e820: { start: string; size: string; type: number }[],
+): ExplorerData {
   const root = '0xfffff000';
   return {
     title,
     boot_params: { e820 },
-    checkpoints: [{
-      name: 'the only checkpoint', root, levels: 4, cpu: { cr0: '0x80050033', cr3: root, cr4: '0x20', efer: '0xd01' },
-      tables: [{ pa: root, level: 4, entries: tops }, ...tables],
-    }],
+    checkpoints: [
+      {
+        name: 'the only checkpoint',
+        root,
+        levels: 4,
+        cpu: { cr0: '0x80050033', cr3: root, cr4: '0x20', efer: '0xd01' },
+        tables: [{ pa: root, level: 4, entries: tops }, ...tables],
+      },
+    ],
   };
 }

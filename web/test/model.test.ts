@@ -31,12 +31,21 @@ describe('Numbers', () => {
     expect(parseTyped('hello')).toBeNull();
   });
   test('sizes read as people write them', () => {
-    expect([17n, 0x9fc00n, 1n << 21n, 1536n << 30n, 5000n << 20n].map(bytes)).toEqual(['17 B', '639 KiB', '2 MiB', '1.5 TiB', '4.88 GiB']);
+    expect([17n, 0x9fc00n, 1n << 21n, 1536n << 30n, 5000n << 20n].map(bytes)).toEqual([
+      '17 B',
+      '639 KiB',
+      '2 MiB',
+      '1.5 TiB',
+      '4.88 GiB',
+    ]);
   });
   // Table of Appendix B of the boot specification.
   test.each([
-    [0xffff888000000000n, [511, 273, 0, 0]], [0xff11000000000000n, [273, 0, 0, 0]], [0xffffea0000000000n, [511, 468, 0, 0]],
-    [0xffffffff81000000n, [511, 511, 510, 8]], [0xffffffffff7ff000n, [511, 511, 511, 507]],
+    [0xffff888000000000n, [511, 273, 0, 0]],
+    [0xff11000000000000n, [273, 0, 0, 0]],
+    [0xffffea0000000000n, [511, 468, 0, 0]],
+    [0xffffffff81000000n, [511, 511, 510, 8]],
+    [0xffffffffff7ff000n, [511, 511, 511, 507]],
   ] as const)('indices of %s', (va, [l5, l4, l3, l2]) => {
     expect([indexOf(va, 5), indexOf(va, 4), indexOf(va, 3), indexOf(va, 2)]).toEqual([l5, l4, l3, l2]);
   });
@@ -49,8 +58,21 @@ describe('Numbers', () => {
 
 describe('Tables as runs', () => {
   test('an entry is found in its run, and zero elsewhere', () => {
-    const table = Table.from(0x1000n, 2, [[0, 8, '0x1e3', '0x200000'], [511, 1, '0x2067', '0x0']], 'here');
-    expect([table.entry(0), table.entry(7), table.entry(8), table.entry(511)]).toEqual([0x1e3n, 0xe001e3n, 0n, 0x2067n]);
+    const table = Table.from(
+      0x1000n,
+      2,
+      [
+        [0, 8, '0x1e3', '0x200000'],
+        [511, 1, '0x2067', '0x0'],
+      ],
+      'here',
+    );
+    expect([table.entry(0), table.entry(7), table.entry(8), table.entry(511)]).toEqual([
+      0x1e3n,
+      0xe001e3n,
+      0n,
+      0x2067n,
+    ]);
     expect(table.nextUsed(8, 1)).toBe(511);
     expect(table.nextUsed(510, -1)).toBe(7);
     expect(table.used).toBe(9);
@@ -60,16 +82,36 @@ describe('Tables as runs', () => {
     expect(Table.from(0n, 1, [[0, 2, '0xfffffffffffff000', '0x1001']], '').entry(1)).toBe(1n);
   });
   test('runs that overlap or leave the table are refused with their place', () => {
-    expect(() => Table.from(0n, 1, [[0, 9, '0x1', '0x0'], [8, 1, '0x1', '0x0']], 'the 3rd table')).toThrow('the 3rd table');
+    expect(() =>
+      Table.from(
+        0n,
+        1,
+        [
+          [0, 9, '0x1', '0x0'],
+          [8, 1, '0x1', '0x0'],
+        ],
+        'the 3rd table',
+      ),
+    ).toThrow('the 3rd table');
     expect(() => Table.from(0n, 1, [[510, 3, '0x1', '0x0']], 'x')).toThrow();
   });
 });
 
 describe('The scale of a bar', () => {
-  const table = Table.from(0n, 4, [[273, 1, '0x2067', '0x0'], [511, 1, '0x3067', '0x0']], '');
+  const table = Table.from(
+    0n,
+    4,
+    [
+      [273, 1, '0x2067', '0x0'],
+      [511, 1, '0x3067', '0x0'],
+    ],
+    '',
+  );
   test('true to scale, each slot has the same width', () => {
     const scale = new SlotScale(table, 'true', 0);
-    expect([scale.left(0), scale.left(256), scale.left(512), scale.index(0.5), scale.index(0.9999)]).toEqual([0, 0.5, 1, 256, 511]);
+    expect([scale.left(0), scale.left(256), scale.left(512), scale.index(0.5), scale.index(0.9999)]).toEqual([
+      0, 0.5, 1, 256, 511,
+    ]);
   });
   test('with used slots large, they can be seen, keep their order, and a click finds them', () => {
     const scale = new SlotScale(table, 'fit', 273);
@@ -77,7 +119,10 @@ describe('The scale of a bar', () => {
       expect(scale.left(index + 1) - scale.left(index)).toBeCloseTo(1 / 16);
       expect(scale.index(scale.middle(index))).toBe(index);
     }
-    expect(scale.squeezed).toEqual([[0, 273], [274, 511]]);
+    expect(scale.squeezed).toEqual([
+      [0, 273],
+      [274, 511],
+    ]);
     for (let i = 0; i < 512; i++) expect(scale.left(i)).toBeLessThan(scale.left(i + 1));
   });
 });
@@ -104,7 +149,11 @@ describe('A boot', () => {
 
 describe('Regions', () => {
   test('KASLR moves the three bases that the layout names', () => {
-    const regions = kernelRegions(4, { page_offset_base: '0xffff9a0000000000', vmalloc_base: '0xffffb00000000000', vmemmap_base: '0xfffff00000000000' });
+    const regions = kernelRegions(4, {
+      page_offset_base: '0xffff9a0000000000',
+      vmalloc_base: '0xffffb00000000000',
+      vmemmap_base: '0xfffff00000000000',
+    });
     expect(regionAt(regions, 0xffff9a0000001000n)?.short).toBe('direct map');
     expect(regionAt(regions, 0xfffff00000000000n)?.short).toBe('vmemmap');
     expect(regionAt(regions, 0xffff888000000000n)).toBeUndefined();
@@ -121,7 +170,10 @@ describe('Mappings', () => {
   });
   test('1.5 TiB in 2 MiB pages is one range, 70,000 scattered pages are 70,000', () => {
     const huge = new Boot(hugeMachine(1536)).checkpoints[0] as Checkpoint;
-    expect(mappingsOf(huge, huge.ownRoot)).toMatchObject({ pages: 786432, items: [{ va: 0xffff888000000000n, size: 1536n << 30n }] });
+    expect(mappingsOf(huge, huge.ownRoot)).toMatchObject({
+      pages: 786432,
+      items: [{ va: 0xffff888000000000n, size: 1536n << 30n }],
+    });
     const scattered = new Boot(scatteredPages(70_000)).checkpoints[0] as Checkpoint;
     expect(mappingsOf(scattered, scattered.ownRoot).items).toHaveLength(70_000);
   });
@@ -132,7 +184,21 @@ describe('Mappings', () => {
     expect(ways.map(({ mapping }) => rightsText(mapping.rights))).toEqual(['rw-', 'rwx']);
   });
   test('a table that contains itself ends the list, not the page', () => {
-    const loop = new Boot({ checkpoints: [{ name: 'loop', root: '0x1000', levels: 4, cpu: { cr0: '0x80010001', cr3: '0x1000', cr4: '0x20', efer: '0xd00' }, tables: [4, 3, 2, 1].map((level) => ({ pa: '0x1000', level, entries: [[0, 512, '0x1063', '0x0']] as [number, number, string, string][] })) }] });
+    const loop = new Boot({
+      checkpoints: [
+        {
+          name: 'loop',
+          root: '0x1000',
+          levels: 4,
+          cpu: { cr0: '0x80010001', cr3: '0x1000', cr4: '0x20', efer: '0xd00' },
+          tables: [4, 3, 2, 1].map((level) => ({
+            pa: '0x1000',
+            level,
+            entries: [[0, 512, '0x1063', '0x0']] as [number, number, string, string][],
+          })),
+        },
+      ],
+    });
     const checkpoint = loop.checkpoints[0] as Checkpoint;
     expect(mappingsOf(checkpoint, checkpoint.ownRoot).cut).toBe(true);
   });
@@ -141,21 +207,46 @@ describe('Mappings', () => {
 describe('Differences', () => {
   test('added, removed and changed entries come as runs', () => {
     const a = [{ index: 0, count: 4, first: 0x1e3n, stride: 0x200000n }];
-    const b = [{ index: 2, count: 4, first: 0x4001e3n, stride: 0x200000n }, { index: 9, count: 1, first: 1n, stride: 0n }];
-    expect(diffRuns(a, b, 0x1000n, 2).map(({ kind, index, count }) => [kind, index, count])).toEqual([['removed', 0, 2], ['added', 4, 2], ['added', 9, 1]]);
+    const b = [
+      { index: 2, count: 4, first: 0x4001e3n, stride: 0x200000n },
+      { index: 9, count: 1, first: 1n, stride: 0n },
+    ];
+    expect(diffRuns(a, b, 0x1000n, 2).map(({ kind, index, count }) => [kind, index, count])).toEqual([
+      ['removed', 0, 2],
+      ['added', 4, 2],
+      ['added', 9, 1],
+    ]);
   });
   test('Accessed and Dirty alone are told apart', () => {
-    const [change] = diffRuns([{ index: 0, count: 1, first: 0x183n, stride: 0n }], [{ index: 0, count: 1, first: 0x1e3n, stride: 0n }], 0n, 2);
+    const [change] = diffRuns(
+      [{ index: 0, count: 1, first: 0x183n, stride: 0n }],
+      [{ index: 0, count: 1, first: 0x1e3n, stride: 0n }],
+      0n,
+      2,
+    );
     expect(change).toMatchObject({ kind: 'changed', adOnly: true });
   });
   test('runs with different strides are compared entry by entry', () => {
-    const changes = diffRuns([{ index: 0, count: 3, first: 1n, stride: 0x1000n }], [{ index: 0, count: 3, first: 1n, stride: 0x2000n }], 0n, 1);
+    const changes = diffRuns(
+      [{ index: 0, count: 3, first: 1n, stride: 0x1000n }],
+      [{ index: 0, count: 3, first: 1n, stride: 0x2000n }],
+      0n,
+      1,
+    );
     expect(changes.map(({ index }) => index)).toEqual([1, 2]);
   });
   test('counting entry by entry gives the same', () => {
-    for (const [before, after] of [['kernel.startup_64', 'startup_64_fixups.exit'], ['buddy.exit', 'user.init']] as const) {
+    for (const [before, after] of [
+      ['kernel.startup_64', 'startup_64_fixups.exit'],
+      ['buddy.exit', 'user.init'],
+    ] as const) {
       const [a, b] = [at(boot4g, before), at(boot4g, after)];
-      const all = (checkpoint: Checkpoint): Map<string, bigint> => new Map([...checkpoint.tables, ...checkpoint.loose].flatMap((table) => [...table.entries()].map(({ index, raw }) => [`${table.pa}.${index}`, raw] as const)).filter(([, raw]) => raw !== 0n));
+      const all = (checkpoint: Checkpoint): Map<string, bigint> =>
+        new Map(
+          [...checkpoint.tables, ...checkpoint.loose]
+            .flatMap((table) => [...table.entries()].map(({ index, raw }) => [`${table.pa}.${index}`, raw] as const))
+            .filter(([, raw]) => raw !== 0n),
+        );
       const [old, now] = [all(a), all(b)];
       const result = diff(a, b);
       expect(result.added).toBe([...now.keys()].filter((key) => !old.has(key)).length);
@@ -167,21 +258,38 @@ describe('Differences', () => {
 
 describe('Owners of physical memory', () => {
   test('the highest claim wins, and neighbours are joined', () => {
-    const claim = (start: bigint, end: bigint, label: string, priority: number) => ({ start, end, kind: 'ram' as const, label, priority });
-    expect(flatten([claim(0n, 10n, 'a', 0), claim(2n, 4n, 'b', 2), claim(3n, 6n, 'c', 1), claim(8n, 12n, 'a', 0)]).map(({ start, end, label }) => [start, end, label])).toEqual([
-      [0n, 2n, 'a'], [2n, 4n, 'b'], [4n, 6n, 'c'], [6n, 12n, 'a'],
+    const claim = (start: bigint, end: bigint, label: string, priority: number) => ({
+      start,
+      end,
+      kind: 'ram' as const,
+      label,
+      priority,
+    });
+    expect(
+      flatten([claim(0n, 10n, 'a', 0), claim(2n, 4n, 'b', 2), claim(3n, 6n, 'c', 1), claim(8n, 12n, 'a', 0)]).map(
+        ({ start, end, label }) => [start, end, label],
+      ),
+    ).toEqual([
+      [0n, 2n, 'a'],
+      [2n, 4n, 'b'],
+      [4n, 6n, 'c'],
+      [6n, 12n, 'a'],
     ]);
   });
   test('the struct page array of 4 GiB of RAM takes 64 MiB, text starts where the layout says', () => {
     const checkpoint = at(boot4g, 'sparse_init.exit');
     const owners = ownersOf(boot4g, checkpoint, mappingsOf(checkpoint, checkpoint.ownRoot));
-    const size = (kind: string): bigint => owners.filter((segment) => segment.kind === kind).reduce((sum, { start, end }) => sum + end - start, 0n);
+    const size = (kind: string): bigint =>
+      owners.filter((segment) => segment.kind === kind).reduce((sum, { start, end }) => sum + end - start, 0n);
     expect(size('vmemmap')).toBe(64n << 20n);
     expect(size('table')).toBe(BigInt(checkpoint.tables.length + checkpoint.loose.length) << 12n);
     expect(owners.find((segment) => segment.kind === 'text')).toMatchObject({ start: 0x1000000n, end: 0x2000000n });
   });
   test('the strip cuts holes short and finds its way back', () => {
-    const scale = makeScale([{ start: 0n, end: 1n << 31n, toScale: true }, { start: 1n << 32n, end: 3n << 31n, toScale: true }]);
+    const scale = makeScale([
+      { start: 0n, end: 1n << 31n, toScale: true },
+      { start: 1n << 32n, end: 3n << 31n, toScale: true },
+    ]);
     const x = scale.position(0x123456000n) as number;
     expect(scale.address(x)).toBeGreaterThan(0x123400000n);
     expect(scale.address(x)).toBeLessThan(0x1234a0000n);
@@ -192,25 +300,46 @@ describe('Owners of physical memory', () => {
 describe('The blackboard', () => {
   test('the decompressor: pgtable names +0x1000, which names four page directories', () => {
     const picture = pictureOf(at(boot4g, 'decompressor.startup_64'), false);
-    expect(picture.boxes.map((box) => box.title)).toEqual(['pgtable', 'pgtable+0x1000', 'pgtable+0x2000', 'pgtable+0x3000', 'pgtable+0x4000', 'pgtable+0x5000']);
+    expect(picture.boxes.map((box) => box.title)).toEqual([
+      'pgtable',
+      'pgtable+0x1000',
+      'pgtable+0x2000',
+      'pgtable+0x3000',
+      'pgtable+0x4000',
+      'pgtable+0x5000',
+    ]);
     expect(picture.chips.map((chip) => chip.lines[0])).toEqual(Array(4).fill('512 × 2 MiB · to itself'));
   });
   test('the fixups: early_top_pgt to early_dynamic_pgts and to the kernel’s static tables', () => {
     const picture = pictureOf(at(boot4g, 'startup_64_fixups.exit'), false);
     const title = new Map(picture.boxes.map((box) => [box.pa, box.title]));
     const edges = picture.arrows.map((arrow) => {
-      const target = picture.boxes.find((box) => box.x === arrow.to.x && arrow.to.y >= box.y && arrow.to.y <= box.y + box.height);
+      const target = picture.boxes.find(
+        (box) => box.x === arrow.to.x && arrow.to.y >= box.y && arrow.to.y <= box.y + box.height,
+      );
       return `${title.get(arrow.tablePa)}[${arrow.index}] ${target?.title ?? 'memory'}`;
     });
-    expect(edges).toEqual(expect.arrayContaining([
-      'early_top_pgt[0] early_dynamic_pgts[0]', 'early_top_pgt[511] level3_kernel_pgt', 'level3_kernel_pgt[510] level2_kernel_pgt',
-      'level3_kernel_pgt[511] level2_fixmap_pgt', 'level2_fixmap_pgt[506] level1_fixmap_pgt', 'level2_kernel_pgt[8] memory',
-    ]));
+    expect(edges).toEqual(
+      expect.arrayContaining([
+        'early_top_pgt[0] early_dynamic_pgts[0]',
+        'early_top_pgt[511] level3_kernel_pgt',
+        'level3_kernel_pgt[510] level2_kernel_pgt',
+        'level3_kernel_pgt[511] level2_fixmap_pgt',
+        'level2_fixmap_pgt[506] level1_fixmap_pgt',
+        'level2_kernel_pgt[8] memory',
+      ]),
+    );
   });
   test('boxes of a column never overlap', () => {
     for (const checkpoint of boot4g.checkpoints) {
       const { boxes } = pictureOf(checkpoint, true);
-      for (const box of boxes) expect(boxes.some((other) => other !== box && other.x === box.x && other.y < box.y + box.height && box.y < other.y + other.height)).toBe(false);
+      for (const box of boxes)
+        expect(
+          boxes.some(
+            (other) =>
+              other !== box && other.x === box.x && other.y < box.y + box.height && box.y < other.y + other.height,
+          ),
+        ).toBe(false);
     }
   });
 });
@@ -219,7 +348,9 @@ describe('Provenance', () => {
   const boot = new Boot(withJournal());
   test('a word’s history has function, stage, rule, cycle and the values', () => {
     const pa = 0x47cf000n + 8n;
-    expect(boot.provenance?.history(pa, 2053)).toMatchObject([{ before: 0n, after: 0x200183n, cycle: 1110, sequence: 6, origin: { function: 'startup_32', rule: 'R1.5' } }]);
+    expect(boot.provenance?.history(pa, 2053)).toMatchObject([
+      { before: 0n, after: 0x200183n, cycle: 1110, sequence: 6, origin: { function: 'startup_32', rule: 'R1.5' } },
+    ]);
     expect(boot.provenance?.history(pa, 6)).toEqual([]);
   });
   test('functions between two checkpoints are counted', () => {

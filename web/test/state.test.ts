@@ -4,8 +4,18 @@ import { fromFragment, initialState, toFragment, type State } from '../src/app/s
 
 describe('The state in the address', () => {
   const full: State = {
-    cp: 'init_mem_mapping.exit', vs: 'buddy.exit', root: 'task.kernel', va: 0xffff888000200000n, level: 3, entry: { pa: 0x2c24000n, level: 3, index: 5 },
-    pa: 0xfffffffffffffn, access: { kind: 'write', user: true }, step: 2, view: 'board', mem: 'size', bars: 'true',
+    cp: 'init_mem_mapping.exit',
+    vs: 'buddy.exit',
+    root: 'task.kernel',
+    va: 0xffff888000200000n,
+    level: 3,
+    entry: { pa: 0x2c24000n, level: 3, index: 5 },
+    pa: 0xfffffffffffffn,
+    access: { kind: 'write', user: true },
+    step: 2,
+    view: 'board',
+    mem: 'size',
+    bars: 'true',
   };
   test('comes back as it was', () => {
     expect({ ...initialState(), ...fromFragment(`#${toFragment(full)}`) }).toEqual(full);
@@ -13,7 +23,9 @@ describe('The state in the address', () => {
     expect({ ...initialState(), ...fromFragment(toFragment(other)) }).toEqual(other);
   });
   test('leaves out what is wrong and keeps the rest', () => {
-    expect(fromFragment('#cp=a%20b&va=hello&level=9&entry=0x1.2.512&access=q&view=nothing&pa=0x10&%E0%A4%A=1&root=%E0')).toEqual({ cp: 'a b', pa: 16n });
+    expect(
+      fromFragment('#cp=a%20b&va=hello&level=9&entry=0x1.2.512&access=q&view=nothing&pa=0x10&%E0%A4%A=1&root=%E0'),
+    ).toEqual({ cp: 'a b', pa: 16n });
     expect(fromFragment('')).toEqual({});
   });
 });

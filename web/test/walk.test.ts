@@ -23,7 +23,14 @@ interface Vector {
 }
 
 const KIND: Record<string, AccessKind> = {
-  read: 'read', write: 'write', rmw: 'write', fetch: 'fetch', read_ss: 'read', write_ss: 'write', sys_read: 'read', sys_write: 'write',
+  read: 'read',
+  write: 'write',
+  rmw: 'write',
+  fetch: 'fetch',
+  read_ss: 'read',
+  write_ss: 'write',
+  sys_read: 'read',
+  sys_write: 'write',
 };
 
 function observed(vector: Vector): object {
@@ -37,9 +44,14 @@ function observed(vector: Vector): object {
     ...(st.pkru === undefined ? {} : { pkru: Number(st.pkru) }),
     ...(st.pkrs === undefined ? {} : { pkrs: Number(st.pkrs) }),
   };
-  const access: Access = { kind: KIND[vector.acc] as AccessKind, user: vector.cpl === 3, implicit: vector.acc.startsWith('sys_') };
+  const access: Access = {
+    kind: KIND[vector.acc] as AccessKind,
+    user: vector.cpl === 3,
+    implicit: vector.acc.startsWith('sys_'),
+  };
   const { outcome } = walk((pa) => memory.get(pa) ?? 0n, parseHex(st.cr3), parseHex(vector.va), access, state);
-  if (outcome.kind === 'translation') return { r: 'ok', pa: `0x${outcome.pa.toString(16)}`, page: outcome.pageSize.toString(2).length - 1 };
+  if (outcome.kind === 'translation')
+    return { r: 'ok', pa: `0x${outcome.pa.toString(16)}`, page: outcome.pageSize.toString(2).length - 1 };
   if (outcome.kind === 'fault') return { r: 'PF', err: outcome.errorCode };
   return { r: outcome.kind };
 }

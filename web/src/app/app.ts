@@ -44,12 +44,36 @@ export function startApp(root: HTMLElement, boot: Boot): void {
   const themeButton = h('button', { class: 'small', onclick: () => set(themeButton, 'aria-label', cycleTheme()) }, '◐');
   set(themeButton, 'aria-label', themeLabel());
   root.replaceChildren(
-    h('a', { class: 'skip', href: '#main', onclick: (event: Event) => { event.preventDefault(); tabs.focusPanel(); } }, 'Skip to the tables'),
-    h('header', { class: 'top' }, h('h1', {}, h('span', { class: 'brand' }, 'pgsim'), ' ', boot.title), h('p', { class: 'machine' }, machineText(boot)),
-      themeButton, h('button', { class: 'small', 'aria-label': 'Help: how to use this page', onclick: () => help.showModal() }, '?')),
+    h(
+      'a',
+      {
+        class: 'skip',
+        href: '#main',
+        onclick: (event: Event) => {
+          event.preventDefault();
+          tabs.focusPanel();
+        },
+      },
+      'Skip to the tables',
+    ),
+    h(
+      'header',
+      { class: 'top' },
+      h('h1', {}, h('span', { class: 'brand' }, 'pgsim'), ' ', boot.title),
+      h('p', { class: 'machine' }, machineText(boot)),
+      themeButton,
+      h('button', { class: 'small', 'aria-label': 'Help: how to use this page', onclick: () => help.showModal() }, '?'),
+    ),
     timeline.element,
-    h('main', { id: 'main', class: 'columns' }, h('div', { class: 'left' }, tabs.element, physical.element), h('div', { class: 'right' }, ...side.map((view) => view.element))),
-    tooltip.element, help);
+    h(
+      'main',
+      { id: 'main', class: 'columns' },
+      h('div', { class: 'left' }, tabs.element, physical.element),
+      h('div', { class: 'right' }, ...side.map((view) => view.element)),
+    ),
+    tooltip.element,
+    help,
+  );
 
   store.subscribe((focus) => {
     for (const view of [timeline, tabs, physical, ...side]) view.render(focus);
@@ -75,9 +99,18 @@ export function startApp(root: HTMLElement, boot: Boot): void {
 /** "Linux 6.12.117 · 4 GiB of RAM · 4 levels · …" */
 function machineText(boot: Boot): string {
   const { kernel, boot_params: params } = boot.data;
-  const ram = (params?.e820 ?? []).filter((entry) => entry.type === 1).reduce((sum, entry) => sum + parseHex(entry.size), 0n);
+  const ram = (params?.e820 ?? [])
+    .filter((entry) => entry.type === 1)
+    .reduce((sum, entry) => sum + parseHex(entry.size), 0n);
   const levels = Math.max(...boot.checkpoints.map((checkpoint) => checkpoint.ownRoot.levels));
-  return [kernel?.release ? `Linux ${kernel.release}` : '', ram > 0n ? `${bytes(ram)} RAM` : '', `${levels}-level paging`, boot.provenance ? 'simulated, with the journal of writes' : ''].filter(Boolean).join(' · ');
+  return [
+    kernel?.release ? `Linux ${kernel.release}` : '',
+    ram > 0n ? `${bytes(ram)} RAM` : '',
+    `${levels}-level paging`,
+    boot.provenance ? 'simulated, with the journal of writes' : '',
+  ]
+    .filter(Boolean)
+    .join(' · ');
 }
 
 /** The four main views, one at a time. */
@@ -89,10 +122,45 @@ class Tabs implements View {
 
   constructor(private readonly context: Context) {
     TABS.forEach(({ name, label }, i) => {
-      this.buttons.push(h('button', { role: 'tab', id: `tab-${name}`, class: 'tab', 'aria-controls': `panel-${name}`, title: `${label} (${i + 1})`, onclick: () => context.store.update({ view: name }) }, label));
-      this.panels.push(h('div', { role: 'tabpanel', id: `panel-${name}`, class: 'tab-panel', 'aria-labelledby': `tab-${name}`, hidden: true }));
+      this.buttons.push(
+        h(
+          'button',
+          {
+            role: 'tab',
+            id: `tab-${name}`,
+            class: 'tab',
+            'aria-controls': `panel-${name}`,
+            title: `${label} (${i + 1})`,
+            onclick: () => context.store.update({ view: name }),
+          },
+          label,
+        ),
+      );
+      this.panels.push(
+        h('div', {
+          role: 'tabpanel',
+          id: `panel-${name}`,
+          class: 'tab-panel',
+          'aria-labelledby': `tab-${name}`,
+          hidden: true,
+        }),
+      );
     });
-    this.element = h('div', { class: 'tabs panel' }, h('div', { role: 'tablist', class: 'tablist', 'aria-label': 'Views', onkeydown: (event: KeyboardEvent) => this.key(event) }, ...this.buttons), ...this.panels);
+    this.element = h(
+      'div',
+      { class: 'tabs panel' },
+      h(
+        'div',
+        {
+          role: 'tablist',
+          class: 'tablist',
+          'aria-label': 'Views',
+          onkeydown: (event: KeyboardEvent) => this.key(event),
+        },
+        ...this.buttons,
+      ),
+      ...this.panels,
+    );
   }
 
   render(focus: Focus): void {
@@ -113,12 +181,20 @@ class Tabs implements View {
   }
 
   focusPanel(): void {
-    this.panels.find((panel) => !panel.hidden)?.querySelector<HTMLElement>('[tabindex="0"], button, input, select')?.focus();
+    this.panels
+      .find((panel) => !panel.hidden)
+      ?.querySelector<HTMLElement>('[tabindex="0"], button, input, select')
+      ?.focus();
   }
 
   private key(event: KeyboardEvent): void {
     const now = this.buttons.findIndex((button) => button.getAttribute('aria-selected') === 'true');
-    const moves: Record<string, number> = { ArrowRight: (now + 1) % TABS.length, ArrowLeft: (now + TABS.length - 1) % TABS.length, Home: 0, End: TABS.length - 1 };
+    const moves: Record<string, number> = {
+      ArrowRight: (now + 1) % TABS.length,
+      ArrowLeft: (now + TABS.length - 1) % TABS.length,
+      Home: 0,
+      End: TABS.length - 1,
+    };
     const next = moves[event.key];
     if (next === undefined) return;
     event.preventDefault();

@@ -37,8 +37,18 @@ export interface State {
 }
 
 export const initialState = (): State => ({
-  cp: '', vs: '', root: '', va: 0n, level: null, entry: null, pa: null,
-  access: { kind: 'read', user: false }, step: null, view: 'space', mem: 'owner', bars: 'fit',
+  cp: '',
+  vs: '',
+  root: '',
+  va: 0n,
+  level: null,
+  entry: null,
+  pa: null,
+  access: { kind: 'read', user: false },
+  step: null,
+  view: 'space',
+  mem: 'owner',
+  bars: 'fit',
 });
 
 const KINDS: Record<string, AccessKind> = { r: 'read', w: 'write', x: 'fetch' };
@@ -98,7 +108,8 @@ export function fromFragment(fragment: string): Partial<State> {
   const step = /^\d$/.exec(keys.get('step') ?? '');
   if (step) out.step = Number(step[0]);
   const view = keys.get('view');
-  if (view === 'space' || view === 'board' || view === 'list' || view === 'changes' || view === 'writes') out.view = view;
+  if (view === 'space' || view === 'board' || view === 'list' || view === 'changes' || view === 'writes')
+    out.view = view;
   const mem = keys.get('mem');
   if (mem === 'owner' || mem === 'size') out.mem = mem;
   if (keys.get('bars') === 'true') out.bars = 'true';

@@ -86,7 +86,15 @@ export class Store {
     const root = this.rootOf(checkpoint);
     const result = walk(checkpoint.read, root.pa, state.va, state.access, { ...checkpoint.state, levels: root.levels });
     const entry = state.entry ? this.looseEntry(checkpoint) : this.entryOnWalk(checkpoint, result);
-    return { state, checkpoint, compared: compared === checkpoint ? null : compared, root, walk: result, entry, target: this.target(entry) };
+    return {
+      state,
+      checkpoint,
+      compared: compared === checkpoint ? null : compared,
+      root,
+      walk: result,
+      entry,
+      target: this.target(entry),
+    };
   }
 
   /** The root that the state names, at this checkpoint. */
@@ -104,7 +112,10 @@ export class Store {
     if (!place || !table) return null;
     const home = checkpoint.placeOf(place.pa, place.level);
     return {
-      tablePa: place.pa, level: place.level, index: place.index, entryPa: place.pa + 8n * BigInt(place.index),
+      tablePa: place.pa,
+      level: place.level,
+      index: place.index,
+      entryPa: place.pa + 8n * BigInt(place.index),
       decoded: decode(table.entry(place.index), place.level, checkpoint.state),
       va: home ? slotAddress(home.base, place.level, place.index, home.root.levels) : null,
     };
@@ -117,8 +128,12 @@ export class Store {
     if (!chosen) return null;
     const slot = slotSize(chosen.level);
     return {
-      tablePa: chosen.tablePa, level: chosen.level, index: chosen.index, entryPa: chosen.entryPa,
-      decoded: decode(chosen.entry.raw, chosen.level, checkpoint.state), va: result.va & ~(slot - 1n),
+      tablePa: chosen.tablePa,
+      level: chosen.level,
+      index: chosen.index,
+      entryPa: chosen.entryPa,
+      decoded: decode(chosen.entry.raw, chosen.level, checkpoint.state),
+      va: result.va & ~(slot - 1n),
     };
   }
 
@@ -146,18 +161,23 @@ export class Store {
   }
 
   owners(checkpoint: Checkpoint): Segment[] {
-    return cached(this.ownerCache, checkpoint, () => ownersOf(this.boot, checkpoint, this.mappings(checkpoint, checkpoint.ownRoot)));
+    return cached(this.ownerCache, checkpoint, () =>
+      ownersOf(this.boot, checkpoint, this.mappings(checkpoint, checkpoint.ownRoot)),
+    );
   }
 
   sizes(checkpoint: Checkpoint, root: Root): Segment<SizeClass>[] {
-    return cached(this.sizeCache, `${checkpoint.index}.${root.pa}`, () => sizesOf(this.boot, checkpoint, this.mappings(checkpoint, root)));
+    return cached(this.sizeCache, `${checkpoint.index}.${root.pa}`, () =>
+      sizesOf(this.boot, checkpoint, this.mappings(checkpoint, root)),
+    );
   }
 
   /** Linear addresses at which a physical address can be reached, from the current root. */
   aliases(focus: Focus, pa: bigint): bigint[] {
     const list = this.mappings(focus.checkpoint, focus.root);
     // Several views ask for the same byte in one frame, and a list may have 70,000 ranges.
-    if (this.lastAliases?.list !== list || this.lastAliases.pa !== pa) this.lastAliases = { list, pa, found: whoMaps(list, pa).map(({ va }) => va) };
+    if (this.lastAliases?.list !== list || this.lastAliases.pa !== pa)
+      this.lastAliases = { list, pa, found: whoMaps(list, pa).map(({ va }) => va) };
     return this.lastAliases.found;
   }
 

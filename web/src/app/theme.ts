@@ -3,7 +3,11 @@
 
 type Theme = 'auto' | 'light' | 'dark';
 const ORDER: Theme[] = ['auto', 'light', 'dark'];
-const LABELS: Record<Theme, string> = { auto: 'Colours: as the system', light: 'Colours: light', dark: 'Colours: dark' };
+const LABELS: Record<Theme, string> = {
+  auto: 'Colours: as the system',
+  light: 'Colours: light',
+  dark: 'Colours: dark',
+};
 const listeners: (() => void)[] = [];
 let current: Theme = 'auto';
 

@@ -88,13 +88,19 @@ export class Checkpoint {
 
   private readTables(): void {
     for (const [i, table] of this.data.tables.entries()) {
-      this.add(Table.from(parseHex(table.pa), asLevel(table.level ?? 0), table.entries, `${this.name}, table ${i}`), this.tables);
+      this.add(
+        Table.from(parseHex(table.pa), asLevel(table.level ?? 0), table.entries, `${this.name}, table ${i}`),
+        this.tables,
+      );
     }
     for (const table of this.data.extra_tables ?? []) {
       const pa = parseHex(table.pa);
       this.names.set(pa, table.name);
       if (this.frames.has(pa)) continue;
-      this.add(Table.from(pa, asLevel(table.level ?? guessLevel(table.entries)), table.entries, `${this.name}, ${table.name}`), this.loose);
+      this.add(
+        Table.from(pa, asLevel(table.level ?? guessLevel(table.entries)), table.entries, `${this.name}, ${table.name}`),
+        this.loose,
+      );
     }
     for (const table of this.frames.values()) {
       if (this.names.has(table.pa)) continue;
@@ -127,7 +133,8 @@ export class Checkpoint {
       places.set(key(pa, level), { root, base });
       if (level === 1) return;
       for (const { index, raw } of table.entries()) {
-        if (isTable(raw, level)) visit(root, baseOf(raw, level), (level - 1) as Level, slotAddress(base, level, index, root.levels));
+        if (isTable(raw, level))
+          visit(root, baseOf(raw, level), (level - 1) as Level, slotAddress(base, level, index, root.levels));
       }
     };
     for (const root of this.roots) visit(root, root.pa, root.levels, 0n);
@@ -152,7 +159,8 @@ export class Boot {
   readonly pgtable: bigint | undefined;
 
   constructor(readonly data: ExplorerData) {
-    if (!Array.isArray(data.checkpoints) || data.checkpoints.length === 0) throw new RangeError('the document has no checkpoint');
+    if (!Array.isArray(data.checkpoints) || data.checkpoints.length === 0)
+      throw new RangeError('the document has no checkpoint');
     this.title = data.title ?? data.name ?? 'boot';
     this.physBits = data.cpu?.phys_bits ?? 52;
     this.symbols = new Symbols(data.layout);

@@ -40,7 +40,12 @@ export function diff(before: Checkpoint, after: Checkpoint): Difference {
   const old = tablesByFrame(before);
   const now = tablesByFrame(after);
   const frames = [...new Set([...old.keys(), ...now.keys()])];
-  const pairs = frames.map((pa) => ({ pa, a: old.get(pa), b: now.get(pa), level: (now.get(pa) ?? old.get(pa) as Table).level }));
+  const pairs = frames.map((pa) => ({
+    pa,
+    a: old.get(pa),
+    b: now.get(pa),
+    level: (now.get(pa) ?? (old.get(pa) as Table)).level,
+  }));
   pairs.sort((x, y) => y.level - x.level || (x.pa < y.pa ? -1 : 1));
   for (const { pa, a, b, level } of pairs) {
     if (!a) result.tablesAdded++;
@@ -108,6 +113,15 @@ const valueAt = (piece: Piece, k: number): bigint => (piece.first + BigInt(k) * 
 
 function push(out: Change[], before: Piece, after: Piece, place: Place): void {
   const kind: ChangeKind = isZero(before) ? 'added' : isZero(after) ? 'removed' : 'changed';
-  const adOnly = kind === 'changed' && before.stride === after.stride && ((before.first ^ after.first) & ~(A | D)) === 0n;
-  out.push({ ...place, kind, before: before.first, beforeStride: before.stride, after: after.first, afterStride: after.stride, adOnly });
+  const adOnly =
+    kind === 'changed' && before.stride === after.stride && ((before.first ^ after.first) & ~(A | D)) === 0n;
+  out.push({
+    ...place,
+    kind,
+    before: before.first,
+    beforeStride: before.stride,
+    after: after.first,
+    afterStride: after.stride,
+    adOnly,
+  });
 }

@@ -97,28 +97,52 @@ export function decode(raw: bigint, level: Level, context: EntryContext): Decode
 
 /** "P RW US A D PS G XD": the flags that are 1, in the manual's order; "–" when there is none. */
 export function flagText(raw: bigint, level: Level): string {
-  const names: [bigint, string][] = [[P, 'P'], [RW, 'RW'], [US, 'US'], [PWT, 'PWT'], [PCD, 'PCD'], [A, 'A'], [D, 'D']];
+  const names: [bigint, string][] = [
+    [P, 'P'],
+    [RW, 'RW'],
+    [US, 'US'],
+    [PWT, 'PWT'],
+    [PCD, 'PCD'],
+    [A, 'A'],
+    [D, 'D'],
+  ];
   const leaf = isLeaf(raw, level);
   names.push([PS, level === 1 ? 'PAT' : 'PS']);
   if (leaf) names.push([G, 'G']);
   if (leaf && level > 1) names.push([PAT_LARGE, 'PAT']);
   names.push([XD, 'XD']);
   if (!leaf && isPresent(raw)) names.splice(6, 1);
-  return names.filter(([bit]) => (raw & bit) !== 0n).map(([, name]) => name).join(' ') || '–';
+  return (
+    names
+      .filter(([bit]) => (raw & bit) !== 0n)
+      .map(([, name]) => name)
+      .join(' ') || '–'
+  );
 }
 
-const bitsOf = (raw: bigint, hi: number, lo: number): bigint => (raw >> BigInt(lo)) & ((1n << BigInt(hi - lo + 1)) - 1n);
+const bitsOf = (raw: bigint, hi: number, lo: number): bigint =>
+  (raw >> BigInt(lo)) & ((1n << BigInt(hi - lo + 1)) - 1n);
 
 /** The fields of an entry from bit 63 down to bit 0; together they cover all 64 bits once. */
 export function fieldsOf(raw: bigint, level: Level, context: EntryContext): Field[] {
   const out: Field[] = [];
-  const add = (hi: number, lo: number, kind: FieldKind, name: string, title: string, meaning: string | ((v: bigint) => string)): void => {
+  const add = (
+    hi: number,
+    lo: number,
+    kind: FieldKind,
+    name: string,
+    title: string,
+    meaning: string | ((v: bigint) => string),
+  ): void => {
     const value = bitsOf(raw, hi, lo);
     out.push({ hi, lo, kind, name, title, value, meaning: typeof meaning === 'string' ? meaning : meaning(value) });
   };
   if (!isPresent(raw)) {
     add(63, 1, 'ignored', 'Ignored', 'Ignored', (v) =>
-      v === 0n ? 'the processor ignores every other bit of an entry that is not present' : 'ignored by the processor; software may keep anything here');
+      v === 0n
+        ? 'the processor ignores every other bit of an entry that is not present'
+        : 'ignored by the processor; software may keep anything here',
+    );
     add(0, 0, 'flag', 'P', 'Present', 'no translation through this entry: an access faults');
     return out;
   }
@@ -128,28 +152,53 @@ export function fieldsOf(raw: bigint, level: Level, context: EntryContext): Fiel
   return out;
 }
 
-type Add = (hi: number, lo: number, kind: FieldKind, name: string, title: string, meaning: string | ((v: bigint) => string)) => void;
+type Add = (
+  hi: number,
+  lo: number,
+  kind: FieldKind,
+  name: string,
+  title: string,
+  meaning: string | ((v: bigint) => string),
+) => void;
 
 function addHighFields(add: Add, raw: bigint, level: Level, context: EntryContext): void {
   if (context.nxe) {
-    add(63, 63, 'flag', 'XD', 'Execute-disable', (v) => (v ? 'no instruction fetches through this entry' : 'this entry does not forbid instruction fetches'));
+    add(63, 63, 'flag', 'XD', 'Execute-disable', (v) =>
+      v ? 'no instruction fetches through this entry' : 'this entry does not forbid instruction fetches',
+    );
   } else {
-    add(63, 63, 'reserved', 'XD', 'Reserved while IA32_EFER.NXE = 0', (v) => (v ? 'set although reserved: a walk faults' : 'must be 0'));
+    add(63, 63, 'reserved', 'XD', 'Reserved while IA32_EFER.NXE = 0', (v) =>
+      v ? 'set although reserved: a walk faults' : 'must be 0',
+    );
   }
   if (isLeaf(raw, level)) {
-    add(62, 59, 'key', 'PK', 'Protection key', (v) => `key ${v}; counts only with CR4.PKE (user pages) or CR4.PKS (supervisor pages)`);
+    add(
+      62,
+      59,
+      'key',
+      'PK',
+      'Protection key',
+      (v) => `key ${v}; counts only with CR4.PKE (user pages) or CR4.PKS (supervisor pages)`,
+    );
     add(58, 52, 'ignored', 'Ignored', 'Ignored, for software', softwareHigh);
   } else {
     add(62, 52, 'ignored', 'Ignored', 'Ignored, for software', softwareHigh);
   }
 }
 
-const softwareHigh = (v: bigint): string => (v === 0n ? 'free for software; Linux keeps DEVMAP and SAVED_DIRTY here' : 'used by software; the processor ignores it');
+const softwareHigh = (v: bigint): string =>
+  v === 0n
+    ? 'free for software; Linux keeps DEVMAP and SAVED_DIRTY here'
+    : 'used by software; the processor ignores it';
 
 function addAddressFields(add: Add, raw: bigint, level: Level, context: EntryContext): void {
   const top = context.physBits - 1;
   if (top < 51) {
-    add(51, top + 1, 'reserved', 'Rsvd', 'Reserved: beyond MAXPHYADDR', (v) => (v ? 'set although reserved: a walk faults' : `must be 0: this processor has ${context.physBits} physical address bits`));
+    add(51, top + 1, 'reserved', 'Rsvd', 'Reserved: beyond MAXPHYADDR', (v) =>
+      v
+        ? 'set although reserved: a walk faults'
+        : `must be 0: this processor has ${context.physBits} physical address bits`,
+    );
   }
   const leaf = isLeaf(raw, level);
   const base = baseOf(raw, level);
@@ -159,10 +208,26 @@ function addAddressFields(add: Add, raw: bigint, level: Level, context: EntryCon
     return;
   }
   const low = 12 + 9 * (level - 1);
-  add(top, low, 'address', 'Address', 'Address of the page', `the ${bytes(slotSize(level))} page begins at ${hex(base)}`);
+  add(
+    top,
+    low,
+    'address',
+    'Address',
+    'Address of the page',
+    `the ${bytes(slotSize(level))} page begins at ${hex(base)}`,
+  );
   if (level > 1) {
-    add(low - 1, 13, 'reserved', 'Rsvd', 'Reserved', (v) => (v ? 'set although reserved: a walk faults' : 'must be 0 in a large page'));
-    add(12, 12, 'flag', 'PAT', 'Page attribute table, bit 12 of a large page', (v) => `with PCD and PWT it selects PAT entry ${patIndex(raw, level)}${v ? '' : ''}`);
+    add(low - 1, 13, 'reserved', 'Rsvd', 'Reserved', (v) =>
+      v ? 'set although reserved: a walk faults' : 'must be 0 in a large page',
+    );
+    add(
+      12,
+      12,
+      'flag',
+      'PAT',
+      'Page attribute table, bit 12 of a large page',
+      (v) => `with PCD and PWT it selects PAT entry ${patIndex(raw, level)}${v ? '' : ''}`,
+    );
   }
 }
 
@@ -175,9 +240,18 @@ export function patIndex(raw: bigint, level: Level): number {
 function addLowFields(add: Add, raw: bigint, level: Level, context: EntryContext): void {
   const leaf = isLeaf(raw, level);
   add(11, 11, 'ignored', 'R', 'Ignored (HLAT restart)', 'ignored by ordinary paging; Linux keeps SOFT_DIRTY here');
-  add(10, 9, 'ignored', 'Ignored', 'Ignored, for software', 'ignored by the processor; Linux: bit 9 SPECIAL, bit 10 UFFD_WP');
+  add(
+    10,
+    9,
+    'ignored',
+    'Ignored',
+    'Ignored, for software',
+    'ignored by the processor; Linux: bit 9 SPECIAL, bit 10 UFFD_WP',
+  );
   if (leaf) {
-    add(8, 8, 'flag', 'G', 'Global', (v) => (v ? 'with CR4.PGE the translation survives a load of CR3' : 'a load of CR3 drops the translation'));
+    add(8, 8, 'flag', 'G', 'Global', (v) =>
+      v ? 'with CR4.PGE the translation survives a load of CR3' : 'a load of CR3 drops the translation',
+    );
   } else if (level >= 4 && context.vendor === 'amd') {
     add(8, 8, 'reserved', 'Rsvd', 'Reserved on AMD', (v) => (v ? 'set although reserved: a walk faults' : 'must be 0'));
   } else {
@@ -185,25 +259,60 @@ function addLowFields(add: Add, raw: bigint, level: Level, context: EntryContext
   }
   addBit7(add, level, context);
   if (leaf) {
-    add(6, 6, 'flag', 'D', 'Dirty', (v) => (v ? 'the page has been written' : 'not written since software last cleared this'));
+    add(6, 6, 'flag', 'D', 'Dirty', (v) =>
+      v ? 'the page has been written' : 'not written since software last cleared this',
+    );
   } else {
     add(6, 6, 'ignored', 'Ignored', 'Ignored', 'ignored: only an entry that maps a page has a dirty flag');
   }
-  add(5, 5, 'flag', 'A', 'Accessed', (v) => (v ? 'a walk has used this entry' : 'not used since software last cleared this'));
+  add(5, 5, 'flag', 'A', 'Accessed', (v) =>
+    v ? 'a walk has used this entry' : 'not used since software last cleared this',
+  );
   const target = leaf ? 'page' : structureName((level - 1) as Level);
-  add(4, 4, 'flag', 'PCD', 'Page-level cache disable', (v) => `bit 1 of the PAT index for accesses to the ${target}: ${v}`);
-  add(3, 3, 'flag', 'PWT', 'Page-level write-through', (v) => `bit 0 of the PAT index for accesses to the ${target}: ${v}`);
-  add(2, 2, 'flag', 'U/S', 'User/supervisor', (v) => (v ? 'user mode is not shut out by this entry' : 'no user-mode access through this entry'));
-  add(1, 1, 'flag', 'R/W', 'Read/write', (v) => (v ? 'writes are not forbidden by this entry' : 'no writes through this entry (a supervisor may while CR0.WP = 0)'));
-  add(0, 0, 'flag', 'P', 'Present', leaf ? `maps a ${bytes(slotSize(level))} page` : `names a ${structureName((level - 1) as Level)}`);
+  add(
+    4,
+    4,
+    'flag',
+    'PCD',
+    'Page-level cache disable',
+    (v) => `bit 1 of the PAT index for accesses to the ${target}: ${v}`,
+  );
+  add(
+    3,
+    3,
+    'flag',
+    'PWT',
+    'Page-level write-through',
+    (v) => `bit 0 of the PAT index for accesses to the ${target}: ${v}`,
+  );
+  add(2, 2, 'flag', 'U/S', 'User/supervisor', (v) =>
+    v ? 'user mode is not shut out by this entry' : 'no user-mode access through this entry',
+  );
+  add(1, 1, 'flag', 'R/W', 'Read/write', (v) =>
+    v ? 'writes are not forbidden by this entry' : 'no writes through this entry (a supervisor may while CR0.WP = 0)',
+  );
+  add(
+    0,
+    0,
+    'flag',
+    'P',
+    'Present',
+    leaf ? `maps a ${bytes(slotSize(level))} page` : `names a ${structureName((level - 1) as Level)}`,
+  );
 }
 
 function addBit7(add: Add, level: Level, context: EntryContext): void {
   if (level === 1) {
     add(7, 7, 'flag', 'PAT', 'Page attribute table', (v) => `bit 2 of the PAT index: ${v}`);
   } else if (level >= 4 || (level === 3 && context.gbPages === false)) {
-    add(7, 7, 'reserved', 'Rsvd', 'Reserved', (v) => (v ? 'set although reserved: a walk faults' : `must be 0: a ${entryName(level)} cannot map a page here`));
+    add(7, 7, 'reserved', 'Rsvd', 'Reserved', (v) =>
+      v ? 'set although reserved: a walk faults' : `must be 0: a ${entryName(level)} cannot map a page here`,
+    );
   } else {
-    add(7, 7, 'flag', 'PS', 'Page size', (v) => (v ? `this entry maps a ${bytes(slotSize(level))} page` : `this entry names a ${structureName((level - 1) as Level)}`));
+    add(7, 7, 'flag', 'PS', 'Page size', (v) =>
+      v
+        ? `this entry maps a ${bytes(slotSize(level))} page`
+        : `this entry names a ${structureName((level - 1) as Level)}`,
+    );
   }
 }

@@ -2,7 +2,18 @@
 /** Page faults in words (SDM-3A "Page-Fault Exceptions"). */
 import { hex } from './hex';
 import { entryName } from './level';
-import { ERROR_ID, ERROR_P, ERROR_PK, ERROR_RSVD, ERROR_US, ERROR_WR, type Access, type Cause, type Outcome, type WalkResult } from './walk';
+import {
+  ERROR_ID,
+  ERROR_P,
+  ERROR_PK,
+  ERROR_RSVD,
+  ERROR_US,
+  ERROR_WR,
+  type Access,
+  type Cause,
+  type Outcome,
+  type WalkResult,
+} from './walk';
 
 /** "P=1 W/R=1 U/S=0": the bits that an error code sets, with those that are always told. */
 export function errorCodeText(code: number): string {
@@ -33,7 +44,9 @@ interface Situation {
 /** One sentence: what refused the access, and which entry is to blame. */
 export function causeText(outcome: Extract<Outcome, { kind: 'fault' }>, { walk }: Situation): string {
   const reasons = outcome.causes.map((cause) => WORDS[cause]).join('; ');
-  const guilty = walk.steps.find((step) => blames(outcome.causes, step.entry.raw, step.entry.reservedSet, step.level === outcome.level));
+  const guilty = walk.steps.find((step) =>
+    blames(outcome.causes, step.entry.raw, step.entry.reservedSet, step.level === outcome.level),
+  );
   const place = guilty ? ` (${entryName(guilty.level)} ${guilty.index} = ${hex(guilty.entry.raw)})` : '';
   return `${reasons}${place}. CR2 = ${hex(walk.va)}.`;
 }

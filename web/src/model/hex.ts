@@ -13,7 +13,10 @@ export function parseHex(text: string): bigint {
 
 /** What a person types: with or without 0x, "_", "`" and blanks between digits; null if it is no 64-bit number. */
 export function parseTyped(text: string): bigint | null {
-  const digits = text.trim().replace(/[_`'\s]/g, '').replace(/^0x/i, '');
+  const digits = text
+    .trim()
+    .replace(/[_`'\s]/g, '')
+    .replace(/^0x/i, '');
   if (!/^[0-9a-f]{1,16}$/i.test(digits)) return null;
   return BigInt(`0x${digits}`);
 }
@@ -24,7 +27,10 @@ export function hex(value: bigint): string {
 
 /** All 16 digits in groups of four: "ffff 8880 0000 0000". */
 export function hexGrouped(value: bigint): string {
-  return value.toString(16).padStart(16, '0').replace(/(.{4})(?=.)/g, '$1 ');
+  return value
+    .toString(16)
+    .padStart(16, '0')
+    .replace(/(.{4})(?=.)/g, '$1 ');
 }
 
 export function binary(value: bigint, bits: number): string {

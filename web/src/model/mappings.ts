@@ -33,7 +33,14 @@ export function mappingsOf(checkpoint: Checkpoint, root: Root): MappingList {
   return list;
 }
 
-function visit(checkpoint: Checkpoint, root: Root, table: Table, base: bigint, rights: Rights, list: MappingList): void {
+function visit(
+  checkpoint: Checkpoint,
+  root: Root,
+  table: Table,
+  base: bigint,
+  rights: Rights,
+  list: MappingList,
+): void {
   for (const run of table.runs) {
     if (addWholeRun(run, table.level, base, root, rights, list)) continue;
     for (let k = 0; k < run.count; k++) {
@@ -46,7 +53,18 @@ function visit(checkpoint: Checkpoint, root: Root, table: Table, base: bigint, r
       const va = slotAddress(base, table.level, run.index + k, root.levels);
       const inner = narrow(rights, raw);
       if (isLeaf(raw, table.level)) {
-        append(list, { va, size: slotSize(table.level), pa: baseOf(raw, table.level), level: table.level, flags: flagsOf(raw, table.level), rights: inner }, 1);
+        append(
+          list,
+          {
+            va,
+            size: slotSize(table.level),
+            pa: baseOf(raw, table.level),
+            level: table.level,
+            flags: flagsOf(raw, table.level),
+            rights: inner,
+          },
+          1,
+        );
         continue;
       }
       const level = (table.level - 1) as Level;
@@ -62,14 +80,32 @@ function addWholeRun(run: Run, level: Level, base: bigint, root: Root, rights: R
   if (run.count === 1 || run.stride !== size || !isLeaf(run.first, level)) return false;
   if (flagsOf(runValue(run, run.count - 1), level) !== flagsOf(run.first, level)) return false;
   const va = slotAddress(base, level, run.index, root.levels);
-  append(list, { va, size: size * BigInt(run.count), pa: baseOf(run.first, level), level, flags: flagsOf(run.first, level), rights: narrow(rights, run.first) }, run.count);
+  append(
+    list,
+    {
+      va,
+      size: size * BigInt(run.count),
+      pa: baseOf(run.first, level),
+      level,
+      flags: flagsOf(run.first, level),
+      rights: narrow(rights, run.first),
+    },
+    run.count,
+  );
   return true;
 }
 
 function append(list: MappingList, next: Mapping, pages: number): void {
   list.pages += pages;
   const last = list.items[list.items.length - 1];
-  if (last && last.level === next.level && last.flags === next.flags && last.va + last.size === next.va && last.pa + last.size === next.pa && sameRights(last.rights, next.rights)) {
+  if (
+    last &&
+    last.level === next.level &&
+    last.flags === next.flags &&
+    last.va + last.size === next.va &&
+    last.pa + last.size === next.pa &&
+    sameRights(last.rights, next.rights)
+  ) {
     last.size += next.size;
   } else {
     list.items.push(next);
@@ -77,7 +113,8 @@ function append(list: MappingList, next: Mapping, pages: number): void {
 }
 
 const flagsOf = (raw: bigint, level: Level): bigint => raw ^ baseOf(raw, level);
-const sameRights = (a: Rights, b: Rights): boolean => a.writable === b.writable && a.user === b.user && a.executable === b.executable;
+const sameRights = (a: Rights, b: Rights): boolean =>
+  a.writable === b.writable && a.user === b.user && a.executable === b.executable;
 
 export const narrow = (rights: Rights, raw: bigint): Rights => ({
   writable: rights.writable && (raw & RW) !== 0n,

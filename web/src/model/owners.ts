@@ -6,8 +6,19 @@ import { parseHex } from './hex';
 import type { MappingList } from './mappings';
 
 export type Owner =
-  | 'hole' | 'firmware' | 'acpi' | 'ram' | 'memblock' | 'initrd' | 'decompressor'
-  | 'text' | 'rodata' | 'data' | 'vmemmap' | 'node' | 'table';
+  | 'hole'
+  | 'firmware'
+  | 'acpi'
+  | 'ram'
+  | 'memblock'
+  | 'initrd'
+  | 'decompressor'
+  | 'text'
+  | 'rodata'
+  | 'data'
+  | 'vmemmap'
+  | 'node'
+  | 'table';
 
 export type SizeClass = 'hole' | 'firmware' | 'unmapped' | 'page4k' | 'page2m' | 'page1g';
 
@@ -56,7 +67,10 @@ export function flatten<Kind extends string>(claims: Claim<Kind>[]): Segment<Kin
 
 /** All different bounds in rising order, and each claim's place among them. */
 function ranks(claims: { start: bigint; end: bigint }[]): { bounds: bigint[]; starts: number[]; ends: number[] } {
-  const edges = claims.flatMap(({ start, end }, i) => [{ at: start, i, end: false }, { at: end, i, end: true }]);
+  const edges = claims.flatMap(({ start, end }, i) => [
+    { at: start, i, end: false },
+    { at: end, i, end: true },
+  ]);
   edges.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
   const result = { bounds: [] as bigint[], starts: [] as number[], ends: [] as number[] };
   for (const edge of edges) {
@@ -93,7 +107,8 @@ class FreePieces {
 
 const E820_NAMES = ['', 'RAM', 'reserved', 'ACPI tables', 'ACPI NVS', 'unusable', 'disabled', 'persistent memory'];
 
-export const e820Name = (type: number): string => E820_NAMES[type] ?? (type === 128 ? 'reserved by the kernel' : `type ${type}`);
+export const e820Name = (type: number): string =>
+  E820_NAMES[type] ?? (type === 128 ? 'reserved by the kernel' : `type ${type}`);
 
 function e820Kind(type: number): Owner {
   if (type === 1) return 'ram';
@@ -128,8 +143,10 @@ export function ownersOf(boot: Boot, checkpoint: Checkpoint, mappings: MappingLi
   const add = (bounds: { start: bigint; end: bigint }, kind: Owner, label: string, priority: number): void => {
     claims.push({ ...bounds, kind, label, priority });
   };
-  for (const { start, size, type } of e820At(boot, checkpoint)) add(range(start, size), e820Kind(type), e820Name(type), type === 1 ? 0 : 1);
-  for (const { base, size } of memblockAt(boot, checkpoint) ?? []) add(range(base, size), 'memblock', 'memblock reservation', 2);
+  for (const { start, size, type } of e820At(boot, checkpoint))
+    add(range(start, size), e820Kind(type), e820Name(type), type === 1 ? 0 : 1);
+  for (const { base, size } of memblockAt(boot, checkpoint) ?? [])
+    add(range(base, size), 'memblock', 'memblock reservation', 2);
   addImage(boot, checkpoint, add);
   const ramdisk = boot.data.boot_params?.ramdisk;
   if (ramdisk && ramdisk.size > 0) add(range(ramdisk.start, ramdisk.size), 'initrd', 'initrd', 4);
@@ -182,7 +199,12 @@ export function sizesOf(boot: Boot, checkpoint: Checkpoint, mappings: MappingLis
   for (const { start, size, type } of e820At(boot, checkpoint)) {
     const bounds = range(start, size);
     if (type === 1) ram.push(bounds);
-    claims.push({ ...bounds, kind: type === 1 ? 'unmapped' : 'firmware', label: type === 1 ? 'RAM, not mapped' : e820Name(type), priority: type === 1 ? 0 : 1 });
+    claims.push({
+      ...bounds,
+      kind: type === 1 ? 'unmapped' : 'firmware',
+      label: type === 1 ? 'RAM, not mapped' : e820Name(type),
+      priority: type === 1 ? 0 : 1,
+    });
   }
   const top = claims.reduce((max, claim) => (claim.end > max ? claim.end : max), 0n);
   const direct = checkpoint.regions.find((region) => region.short === 'direct map');

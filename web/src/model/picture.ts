@@ -105,8 +105,16 @@ class Drawing {
   }
 
   finish(): Picture {
-    const right = Math.max(BOX_WIDTH, ...this.boxes.map((box) => box.x + BOX_WIDTH), ...this.chips.map((chip) => chip.x + CHIP_WIDTH));
-    const bottom = Math.max(60, ...this.boxes.map((box) => box.y + box.height), ...this.chips.map((chip) => chip.y + CHIP_HEIGHT));
+    const right = Math.max(
+      BOX_WIDTH,
+      ...this.boxes.map((box) => box.x + BOX_WIDTH),
+      ...this.chips.map((chip) => chip.x + CHIP_WIDTH),
+    );
+    const bottom = Math.max(
+      60,
+      ...this.boxes.map((box) => box.y + box.height),
+      ...this.chips.map((chip) => chip.y + CHIP_HEIGHT),
+    );
     return { boxes: this.boxes, chips: this.chips, arrows: this.arrows, width: right, height: bottom };
   }
 
@@ -121,7 +129,13 @@ class Drawing {
     const y = Math.max(wish, this.columnEnd[column] ?? 0);
     const name = this.checkpoint.tableName(table.pa);
     const box: Box = {
-      pa: table.pa, level: table.level, reachable, x: column * COLUMN, y, height, rows: [],
+      pa: table.pa,
+      level: table.level,
+      reachable,
+      x: column * COLUMN,
+      y,
+      height,
+      rows: [],
       title: name ?? `${structureName(table.level)} ${hex(table.pa)}`,
       subtitle: name ? `${structureName(table.level)} at ${hex(table.pa)}` : `${table.used} of 512 in use`,
     };
@@ -132,7 +146,15 @@ class Drawing {
     return box;
   }
 
-  private addRow(box: Box, item: Item | number, i: number, table: Table, root: Root, base: bigint | null, reachable: boolean): void {
+  private addRow(
+    box: Box,
+    item: Item | number,
+    i: number,
+    table: Table,
+    root: Root,
+    base: bigint | null,
+    reachable: boolean,
+  ): void {
     const y = box.y + HEAD_HEIGHT + i * ROW_HEIGHT;
     if (typeof item === 'number') {
       box.rows.push({ index: -1, count: item, label: '⋮', flags: `${item} more entries`, note: '', y });
@@ -150,7 +172,12 @@ class Drawing {
       const next = this.checkpoint.table(baseOf(item.first, table.level), level);
       if (next && next.level === level) {
         const child = this.place(next, root, va, y - HEAD_HEIGHT, reachable);
-        this.arrows.push({ from, to: { x: child.x, y: child.y + HEAD_HEIGHT / 2 }, tablePa: table.pa, index: item.index });
+        this.arrows.push({
+          from,
+          to: { x: child.x, y: child.y + HEAD_HEIGHT / 2 },
+          tablePa: table.pa,
+          index: item.index,
+        });
       }
     }
   }
@@ -163,7 +190,14 @@ class Drawing {
     const pa = baseOf(item.first, level);
     const place = va === null ? '' : va === pa ? 'to itself' : (regionAt(this.checkpoint.regions, va)?.short ?? '');
     const what = item.count === 1 ? `${bytes(slotSize(level))} page` : `${item.count} × ${bytes(slotSize(level))}`;
-    this.chips.push({ x, y, lines: [`${what}${place ? ` · ${place}` : ''}`, item.contiguous ? `${hex(pa)} … ${hex(pa + size - 1n)}` : `${hex(pa)} and elsewhere`] });
+    this.chips.push({
+      x,
+      y,
+      lines: [
+        `${what}${place ? ` · ${place}` : ''}`,
+        item.contiguous ? `${hex(pa)} … ${hex(pa + size - 1n)}` : `${hex(pa)} and elsewhere`,
+      ],
+    });
     this.columnEnd[column] = y + CHIP_HEIGHT + 8;
     this.arrows.push({ from, to: { x, y: y + CHIP_HEIGHT / 2 }, tablePa: box.pa, index: item.index });
   }
@@ -175,7 +209,14 @@ function itemsOf(table: Table): Item[] {
   for (const run of table.runs) {
     const kind = kindOf(run.first, table.level);
     if (kind === 'table') {
-      for (let k = 0; k < run.count; k++) out.push({ index: run.index + k, count: 1, first: runValue(run, k), kind: kindOf(runValue(run, k), table.level), contiguous: true });
+      for (let k = 0; k < run.count; k++)
+        out.push({
+          index: run.index + k,
+          count: 1,
+          first: runValue(run, k),
+          kind: kindOf(runValue(run, k), table.level),
+          contiguous: true,
+        });
       continue;
     }
     const last = out[out.length - 1];
@@ -183,7 +224,13 @@ function itemsOf(table: Table): Item[] {
       last.count += run.count;
       continue;
     }
-    out.push({ index: run.index, count: run.count, first: run.first, kind, contiguous: run.count === 1 || run.stride === slotSize(table.level) });
+    out.push({
+      index: run.index,
+      count: run.count,
+      first: run.first,
+      kind,
+      contiguous: run.count === 1 || run.stride === slotSize(table.level),
+    });
   }
   return out;
 }
@@ -195,10 +242,16 @@ function joins(last: Item, run: Run, kind: Item['kind'], level: Level): boolean 
   const next = baseOf(last.first, level) + size * BigInt(last.count);
   const used = 0x60n;
   const flags = (raw: bigint): bigint => (raw ^ baseOf(raw, level)) & ~used;
-  return last.contiguous && baseOf(run.first, level) === next && flags(run.first) === flags(last.first) && (run.count === 1 || run.stride === size);
+  return (
+    last.contiguous &&
+    baseOf(run.first, level) === next &&
+    flags(run.first) === flags(last.first) &&
+    (run.count === 1 || run.stride === size)
+  );
 }
 
-const kindOf = (raw: bigint, level: Level): Item['kind'] => (isLeaf(raw, level) ? 'leaf' : isTable(raw, level) && isPresent(raw) ? 'table' : 'unused');
+const kindOf = (raw: bigint, level: Level): Item['kind'] =>
+  isLeaf(raw, level) ? 'leaf' : isTable(raw, level) && isPresent(raw) ? 'table' : 'unused';
 
 /** All items if they fit, else the first ones, how many were left out, and the last. */
 function shorten(items: Item[]): (Item | number)[] {

@@ -38,8 +38,12 @@ export function makeScale(islands: (Island & { toScale: boolean })[]): Scale {
   }
   if (pieces.length === 0) pieces.push({ start: 0n, end: 1n << 32n, toScale: true });
   const joined = joinCuts(pieces);
-  const total = joined.filter((piece) => piece.toScale).reduce((sum, piece) => sum + Number(piece.end - piece.start), 0);
-  const shares = joined.map((piece) => (piece.toScale ? Math.max(MIN_SHARE, Number(piece.end - piece.start) / Math.max(total, 1)) : CUT_SHARE));
+  const total = joined
+    .filter((piece) => piece.toScale)
+    .reduce((sum, piece) => sum + Number(piece.end - piece.start), 0);
+  const shares = joined.map((piece) =>
+    piece.toScale ? Math.max(MIN_SHARE, Number(piece.end - piece.start) / Math.max(total, 1)) : CUT_SHARE,
+  );
   const sum = shares.reduce((a, b) => a + b, 0);
   let at = 0;
   const parts = joined.map((piece, i) => {

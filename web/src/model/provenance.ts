@@ -45,8 +45,16 @@ export class Provenance {
     let sequence = 0;
     for (const [pa, count, before, beforeStride, after, afterStride, origin, cycle, cycleStride] of data.writes) {
       const run: WriteRun = {
-        sequence, count, cycle, cycleStride, pa: parseHex(pa), before: parseHex(before), beforeStride: parseHex(beforeStride),
-        after: parseHex(after), afterStride: parseHex(afterStride), origin: data.origins[origin] ?? NOBODY,
+        sequence,
+        count,
+        cycle,
+        cycleStride,
+        pa: parseHex(pa),
+        before: parseHex(before),
+        beforeStride: parseHex(beforeStride),
+        after: parseHex(after),
+        afterStride: parseHex(afterStride),
+        origin: data.origins[origin] ?? NOBODY,
       };
       this.runs.push(run);
       for (let frame = run.pa >> 12n; frame <= (run.pa + 8n * BigInt(count - 1)) >> 12n; frame++) {

@@ -27,10 +27,25 @@ export function kernelRegions(levels: number, layout: LayoutData | undefined): R
   const vmemmapSize = five ? 512n * TIB : TIB;
   const end = (start: bigint, size: bigint, next: bigint): bigint => (start + size <= next ? start + size : next) - 1n;
   return [
-    { name: 'user space (identity map at boot)', short: 'user', start: 0n, last: five ? 0x00ffffffffffffffn : 0x00007fffffffffffn },
-    { name: 'direct map of all physical memory', short: 'direct map', start: direct, last: end(direct, directSize, vmalloc) },
+    {
+      name: 'user space (identity map at boot)',
+      short: 'user',
+      start: 0n,
+      last: five ? 0x00ffffffffffffffn : 0x00007fffffffffffn,
+    },
+    {
+      name: 'direct map of all physical memory',
+      short: 'direct map',
+      start: direct,
+      last: end(direct, directSize, vmalloc),
+    },
     { name: 'vmalloc and ioremap space', short: 'vmalloc', start: vmalloc, last: end(vmalloc, vmallocSize, vmemmap) },
-    { name: 'vmemmap: the struct page array', short: 'vmemmap', start: vmemmap, last: end(vmemmap, vmemmapSize, 0xfffffe0000000000n) },
+    {
+      name: 'vmemmap: the struct page array',
+      short: 'vmemmap',
+      start: vmemmap,
+      last: end(vmemmap, vmemmapSize, 0xfffffe0000000000n),
+    },
     { name: 'cpu_entry_area', short: 'cpu entry', start: 0xfffffe0000000000n, last: 0xfffffe7fffffffffn },
     { name: 'espfix stacks', short: 'espfix', start: 0xffffff0000000000n, last: 0xffffff7fffffffffn },
     { name: 'EFI runtime services', short: 'EFI', start: 0xffffffef00000000n, last: 0xfffffffeffffffffn },

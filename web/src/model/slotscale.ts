@@ -57,7 +57,8 @@ export class SlotScale {
     const room = Math.max(MIN_TOTAL - full, full * EMPTY_SHARE);
     const roots = this.squeezed.reduce((sum, [from, end]) => sum + Math.sqrt(end - from), 0);
     const weights = new Float64Array(ENTRIES).fill(1);
-    for (const [from, end] of this.squeezed) weights.fill((room * Math.sqrt(end - from)) / roots / (end - from), from, end);
+    for (const [from, end] of this.squeezed)
+      weights.fill((room * Math.sqrt(end - from)) / roots / (end - from), from, end);
     let at = 0;
     for (let i = 0; i < ENTRIES; i++) {
       this.edges[i] = at / (full + room);

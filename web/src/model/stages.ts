@@ -14,17 +14,20 @@ const STAGES: Record<string, Stage> = {
   'decompressor.startup_64': {
     short: 'first tables',
     functions: ['startup_32'],
-    summary: 'Six pages at pgtable map the first 4 GiB to themselves with 2 MiB pages. Paging is on, the CPU is in long mode.',
+    summary:
+      'Six pages at pgtable map the first 4 GiB to themselves with 2 MiB pages. Paging is on, the CPU is in long mode.',
   },
   'kernel.startup_64': {
     short: 'decompressed',
     functions: ['configure_5level_paging', 'initialize_identity_maps', 'do_boot_page_fault', 'extract_kernel'],
-    summary: 'The kernel has been unpacked to its place. The decompressor still lends it its identity map; the static tables stand as linked.',
+    summary:
+      'The kernel has been unpacked to its place. The decompressor still lends it its identity map; the static tables stand as linked.',
   },
   'startup_64_fixups.exit': {
     short: 'fixups',
     functions: ['__startup_64'],
-    summary: 'The static tables are moved by the load delta, and early_dynamic_pgts maps the kernel to itself, for the jump out of the old map.',
+    summary:
+      'The static tables are moved by the load delta, and early_dynamic_pgts maps the kernel to itself, for the jump out of the old map.',
   },
   'x86_64_start_kernel.entry': {
     short: 'early_top_pgt',
@@ -34,7 +37,8 @@ const STAGES: Record<string, Stage> = {
   'reset_early_page_tables.exit': {
     short: 'identity map gone',
     functions: ['reset_early_page_tables'],
-    summary: 'Everything but the kernel’s own slot 511 is removed. From here, a missing mapping is made on demand by the early #PF handler.',
+    summary:
+      'Everything but the kernel’s own slot 511 is removed. From here, a missing mapping is made on demand by the early #PF handler.',
   },
   'setup_arch.entry': {
     short: 'C code',
@@ -43,12 +47,25 @@ const STAGES: Record<string, Stage> = {
   },
   'init_mem_mapping.entry': {
     short: 'E820, memblock',
-    functions: ['early_ioremap_init', 'e820__memory_setup', 'early_alloc_pgt_buf', 'cleanup_highmap', 'e820__memblock_setup', 'reserve_real_mode'],
+    functions: [
+      'early_ioremap_init',
+      'e820__memory_setup',
+      'early_alloc_pgt_buf',
+      'cleanup_highmap',
+      'e820__memblock_setup',
+      'reserve_real_mode',
+    ],
     summary: 'The memory map is known and memblock holds it. The kernel image’s map has been trimmed to the image.',
   },
   'init_mem_mapping.exit': {
     short: 'direct map',
-    functions: ['init_mem_mapping', 'init_memory_mapping', 'split_mem_range', 'kernel_physical_mapping_init', 'alloc_low_pages'],
+    functions: [
+      'init_mem_mapping',
+      'init_memory_mapping',
+      'split_mem_range',
+      'kernel_physical_mapping_init',
+      'alloc_low_pages',
+    ],
     summary: 'All RAM is in the direct map, with the largest pages that fit. CR3 is init_top_pgt.',
   },
   'initmem_init.exit': {
@@ -84,7 +101,8 @@ const STAGES: Record<string, Stage> = {
   'user.init': {
     short: 'first process',
     functions: ['preallocate_vmalloc_pages', 'free_initmem', 'mark_rodata_ro', 'pti_init', 'run_init_process'],
-    summary: 'Init sections are freed, read-only data is sealed (large pages split for it), and the first user process runs.',
+    summary:
+      'Init sections are freed, read-only data is sealed (large pages split for it), and the first user process runs.',
   },
 };
 

@@ -4,8 +4,17 @@ import type { LayoutData } from '../data/contract';
 import { hex, parseHex } from './hex';
 
 const TABLE_SYMBOLS = [
-  'early_top_pgt', 'init_top_pgt', 'level3_ident_pgt', 'level2_ident_pgt', 'level4_kernel_pgt', 'level3_kernel_pgt',
-  'level2_kernel_pgt', 'level2_fixmap_pgt', 'level1_fixmap_pgt', 'bm_pte', 'espfix_pud_page',
+  'early_top_pgt',
+  'init_top_pgt',
+  'level3_ident_pgt',
+  'level2_ident_pgt',
+  'level4_kernel_pgt',
+  'level3_kernel_pgt',
+  'level2_kernel_pgt',
+  'level2_fixmap_pgt',
+  'level1_fixmap_pgt',
+  'bm_pte',
+  'espfix_pud_page',
 ];
 const EARLY_DYNAMIC_PAGE_TABLES = 64;
 const PAGE = 0x1000n;

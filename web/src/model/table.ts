@@ -26,7 +26,12 @@ export class Table {
   }
 
   static from(pa: bigint, level: Level, entries: EntryRun[], where: string): Table {
-    const runs = entries.map(([index, count, first, stride]) => ({ index, count, first: parseHex(first), stride: parseHex(stride) }));
+    const runs = entries.map(([index, count, first, stride]) => ({
+      index,
+      count,
+      first: parseHex(first),
+      stride: parseHex(stride),
+    }));
     let next = 0;
     for (const run of runs) {
       if (run.index < next || run.count < 1 || run.index + run.count > ENTRIES) {

@@ -84,9 +84,15 @@ export function walk(read: ReadEntry, cr3: bigint, va: bigint, access: Access, s
     const entry = decode(raw, level, state);
     if (entry.present) rights = narrowed(rights, raw);
     steps.push({ level, tablePa, index, entryPa, entry, rights });
-    if (!isPresent(raw)) return done({ kind: 'fault', errorCode: accessBits(access, state), causes: ['not-present'], level });
+    if (!isPresent(raw))
+      return done({ kind: 'fault', errorCode: accessBits(access, state), causes: ['not-present'], level });
     if (entry.reservedSet !== 0n) {
-      return done({ kind: 'fault', errorCode: accessBits(access, state) | ERROR_P | ERROR_RSVD, causes: ['reserved'], level });
+      return done({
+        kind: 'fault',
+        errorCode: accessBits(access, state) | ERROR_P | ERROR_RSVD,
+        causes: ['reserved'],
+        level,
+      });
     }
     if (isLeaf(raw, level)) return done(atPage(va, raw, level, rights, access, state));
     tablePa = entry.base;
@@ -108,7 +114,13 @@ function atPage(va: bigint, raw: bigint, level: Level, rights: Rights, access: A
     return { kind: 'fault', errorCode: accessBits(access, state) | ERROR_P | pk, causes, level };
   }
   const pageSize = slotSize(level);
-  return { kind: 'translation', pa: baseOf(raw, level) | (va & (pageSize - 1n)), pageSize, rights, patIndex: patIndex(raw, level) };
+  return {
+    kind: 'translation',
+    pa: baseOf(raw, level) | (va & (pageSize - 1n)),
+    pageSize,
+    rights,
+    patIndex: patIndex(raw, level),
+  };
 }
 
 /** The error code's bits that only depend on the access. */

@@ -43,14 +43,28 @@ export class Bar {
     private readonly context: Context,
     readonly level: Level,
   ) {
-    this.slider = h('div', {
-      class: 'bar', role: 'slider', tabindex: 0, 'aria-valuemin': 0, 'aria-valuemax': ENTRIES - 1, 'data-level': level,
-      onkeydown: (event: KeyboardEvent) => this.key(event),
-      onclick: (event: MouseEvent) => this.choose(this.indexAt(event)),
-      onmousemove: (event: MouseEvent) => this.hover(event),
-      onmouseleave: () => this.context.tooltip.hide(),
-    }, this.canvas);
-    this.element = h('div', { class: 'bar-block' }, h('div', { class: 'bar-label' }, this.heading, this.detail), this.slider);
+    this.slider = h(
+      'div',
+      {
+        class: 'bar',
+        role: 'slider',
+        tabindex: 0,
+        'aria-valuemin': 0,
+        'aria-valuemax': ENTRIES - 1,
+        'data-level': level,
+        onkeydown: (event: KeyboardEvent) => this.key(event),
+        onclick: (event: MouseEvent) => this.choose(this.indexAt(event)),
+        onmousemove: (event: MouseEvent) => this.hover(event),
+        onmouseleave: () => this.context.tooltip.hide(),
+      },
+      this.canvas,
+    );
+    this.element = h(
+      'div',
+      { class: 'bar-block' },
+      h('div', { class: 'bar-label' }, this.heading, this.detail),
+      this.slider,
+    );
   }
 
   render(content: BarContent): void {
@@ -58,13 +72,22 @@ export class Bar {
     const { focus, table, base, selected } = content;
     this.scale = new SlotScale(table, content.scale, selected);
     const name = focus.checkpoint.tableName(table.pa);
-    this.heading.replaceChildren(h('b', {}, structureName(this.level)), ` ${name ? `${name} ` : ''}`, h('span', { class: 'num' }, hex(table.pa)), ` · ${table.used} of 512 in use · slots of ${bytes(slotSize(this.level))}`);
+    this.heading.replaceChildren(
+      h('b', {}, structureName(this.level)),
+      ` ${name ? `${name} ` : ''}`,
+      h('span', { class: 'num' }, hex(table.pa)),
+      ` · ${table.used} of 512 in use · slots of ${bytes(slotSize(this.level))}`,
+    );
     const raw = table.entry(selected);
     const va = slotAddress(base, this.level, selected, focus.root.levels);
     this.detail.replaceChildren(h('span', { class: 'num strong' }, `[${selected}]`), ` ${describe(raw, this.level)}`);
     set(this.slider, 'aria-label', `${structureName(this.level)} ${name ?? hex(table.pa)}`);
     set(this.slider, 'aria-valuenow', String(selected));
-    set(this.slider, 'aria-valuetext', `${entryName(this.level)} ${selected}, address ${hex(va)}: ${describe(raw, this.level)}`);
+    set(
+      this.slider,
+      'aria-valuetext',
+      `${entryName(this.level)} ${selected}, address ${hex(va)}: ${describe(raw, this.level)}`,
+    );
     this.slider.classList.toggle('active', content.active);
     this.draw();
   }
@@ -99,10 +122,12 @@ export class Bar {
       }
     }
     this.drawTicks(context, x, top, bottom);
-    for (const [from, end] of scale.squeezed) drawCut(context, (x(from) + x(end)) / 2, top, bottom, palette.colour('rule-strong'));
+    for (const [from, end] of scale.squeezed)
+      drawCut(context, (x(from) + x(end)) / 2, top, bottom, palette.colour('rule-strong'));
     for (const run of content.table.runs) this.drawNumbers(context, run, x, (top + bottom) / 2 + 2);
     this.drawChanges(context, x, top);
-    for (const index of new Set(content.aliases)) if (index !== content.selected) this.drawAlias(context, scale.middle(index) * width, bottom);
+    for (const index of new Set(content.aliases))
+      if (index !== content.selected) this.drawAlias(context, scale.middle(index) * width, bottom);
     this.drawSelection(context, x, top, bottom);
   }
 
@@ -153,13 +178,22 @@ export class Bar {
     };
     if (run.count > 1 && x(run.index + 1) - x(run.index) < 34) {
       const pages = isLeaf(run.first, this.level) && isLeaf(runValue(run, run.count - 1), this.level);
-      put(`${run.index} … ${run.index + run.count - 1}${pages ? `  ${run.count} × ${bytes(slotSize(this.level))}` : ''}`, x(run.index), x(run.index + run.count));
+      put(
+        `${run.index} … ${run.index + run.count - 1}${pages ? `  ${run.count} × ${bytes(slotSize(this.level))}` : ''}`,
+        x(run.index),
+        x(run.index + run.count),
+      );
       return;
     }
     for (let k = 0; k < run.count; k++) put(String(run.index + k), x(run.index + k), x(run.index + k + 1));
   }
 
-  private drawTicks(context: CanvasRenderingContext2D, x: (index: number) => number, top: number, bottom: number): void {
+  private drawTicks(
+    context: CanvasRenderingContext2D,
+    x: (index: number) => number,
+    top: number,
+    bottom: number,
+  ): void {
     context.fillStyle = this.context.palette().colour('tick');
     if (this.content?.scale === 'fit') return;
     for (let index = 64; index < ENTRIES; index += 64) context.fillRect(Math.round(x(index)), bottom - 5, 1, 5);
@@ -178,9 +212,25 @@ export class Bar {
       context.strokeStyle = palette.colour('panel');
       context.lineWidth = 1;
       context.beginPath();
-      if (change.kind === 'added') polygon(context, [[middle, top - 2], [middle - 5, top + 6], [middle + 5, top + 6]]);
-      else if (change.kind === 'removed') polygon(context, [[middle, top + 7], [middle - 5, top - 1], [middle + 5, top - 1]]);
-      else polygon(context, [[middle - 4, top - 1], [middle + 4, top - 1], [middle + 4, top + 7], [middle - 4, top + 7]]);
+      if (change.kind === 'added')
+        polygon(context, [
+          [middle, top - 2],
+          [middle - 5, top + 6],
+          [middle + 5, top + 6],
+        ]);
+      else if (change.kind === 'removed')
+        polygon(context, [
+          [middle, top + 7],
+          [middle - 5, top - 1],
+          [middle + 5, top - 1],
+        ]);
+      else
+        polygon(context, [
+          [middle - 4, top - 1],
+          [middle + 4, top - 1],
+          [middle + 4, top + 7],
+          [middle - 4, top + 7],
+        ]);
       context.fill();
       context.stroke();
     }
@@ -189,11 +239,21 @@ export class Bar {
   private drawAlias(context: CanvasRenderingContext2D, at: number, bottom: number): void {
     context.fillStyle = this.context.palette().colour('select');
     context.beginPath();
-    polygon(context, [[at, bottom - 7], [at + 5, bottom - 1], [at, bottom + 5], [at - 5, bottom - 1]]);
+    polygon(context, [
+      [at, bottom - 7],
+      [at + 5, bottom - 1],
+      [at, bottom + 5],
+      [at - 5, bottom - 1],
+    ]);
     context.fill();
   }
 
-  private drawSelection(context: CanvasRenderingContext2D, x: (index: number) => number, top: number, bottom: number): void {
+  private drawSelection(
+    context: CanvasRenderingContext2D,
+    x: (index: number) => number,
+    top: number,
+    bottom: number,
+  ): void {
     const { selected, active } = this.content as BarContent;
     const palette = this.context.palette();
     const left = x(selected);
@@ -204,7 +264,11 @@ export class Bar {
     context.fillStyle = palette.colour('select');
     context.beginPath();
     const middle = Math.min(Math.max((left + right) / 2, 5), x(ENTRIES) - 5);
-    polygon(context, [[middle, top], [middle - 5, top - 7], [middle + 5, top - 7]]);
+    polygon(context, [
+      [middle, top],
+      [middle - 5, top - 7],
+      [middle + 5, top - 7],
+    ]);
     context.fill();
   }
 
@@ -224,7 +288,11 @@ export class Bar {
     const raw = content.table.entry(index);
     const va = slotAddress(content.base, this.level, index, content.focus.root.levels);
     const symbol = this.context.boot.symbols.describe(va);
-    const lines = [`${entryName(this.level)} ${index}`, `${hex(va)}${symbol ? `  ${symbol}` : ''}`, describe(raw, this.level)];
+    const lines = [
+      `${entryName(this.level)} ${index}`,
+      `${hex(va)}${symbol ? `  ${symbol}` : ''}`,
+      describe(raw, this.level),
+    ];
     if (raw !== 0n) lines.push(`${hex(raw)}${isPresent(raw) ? ` · ${KIND_LABELS[entryKind(raw, this.level)]}` : ''}`);
     this.context.tooltip.show(event.clientX, event.clientY, lines);
   }

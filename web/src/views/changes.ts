@@ -23,11 +23,37 @@ export class ChangesView implements View {
   private shownFor = '';
 
   constructor(private readonly context: Context) {
-    this.list = new VirtualList<Change>('Changes', 30, (change) => this.cells(change), (change) => this.choose(change));
+    this.list = new VirtualList<Change>(
+      'Changes',
+      30,
+      (change) => this.cells(change),
+      (change) => this.choose(change),
+    );
     this.quietBits = h('input', { type: 'checkbox', onchange: () => this.focus && this.render(this.focus) });
-    this.element = h('section', { class: 'listing', 'aria-label': 'Changes' },
-      h('div', { class: 'list-tools' }, this.title, h('label', { class: 'check' }, this.quietBits, 'also where only Accessed or Dirty differ')),
-      h('div', { class: 'change-head', 'aria-hidden': 'true' }, ...['', 'table', 'entries', 'before', 'after', 'bits', context.boot.provenance ? 'last written by' : 'covers'].map((text) => h('span', {}, text))), this.list.element);
+    this.element = h(
+      'section',
+      { class: 'listing', 'aria-label': 'Changes' },
+      h(
+        'div',
+        { class: 'list-tools' },
+        this.title,
+        h('label', { class: 'check' }, this.quietBits, 'also where only Accessed or Dirty differ'),
+      ),
+      h(
+        'div',
+        { class: 'change-head', 'aria-hidden': 'true' },
+        ...[
+          '',
+          'table',
+          'entries',
+          'before',
+          'after',
+          'bits',
+          context.boot.provenance ? 'last written by' : 'covers',
+        ].map((text) => h('span', {}, text)),
+      ),
+      this.list.element,
+    );
   }
 
   render(focus: Focus): void {
@@ -41,16 +67,33 @@ export class ChangesView implements View {
     if (!from || !difference) {
       this.title.textContent = 'Nothing came before the first checkpoint. Choose another one, or one to compare with.';
     } else {
-      this.title.replaceChildren('From ', h('b', {}, from.name), ' to ', h('b', {}, focus.checkpoint.name), `: ${plural(this.shown.length, 'group')} of entries; ${plural(difference.tablesAdded, 'table')} new, ${plural(difference.tablesRemoved, 'table')} gone`);
+      this.title.replaceChildren(
+        'From ',
+        h('b', {}, from.name),
+        ' to ',
+        h('b', {}, focus.checkpoint.name),
+        `: ${plural(this.shown.length, 'group')} of entries; ${plural(difference.tablesAdded, 'table')} new, ${plural(difference.tablesRemoved, 'table')} gone`,
+      );
     }
     const { entry } = focus;
-    this.list.setItems(this.shown, entry ? this.shown.findIndex((change) => change.tablePa === entry.tablePa && entry.index >= change.index && entry.index < change.index + change.count) : -1);
+    this.list.setItems(
+      this.shown,
+      entry
+        ? this.shown.findIndex(
+            (change) =>
+              change.tablePa === entry.tablePa &&
+              entry.index >= change.index &&
+              entry.index < change.index + change.count,
+          )
+        : -1,
+    );
   }
 
   private choose(change: Change): void {
     if (!this.focus) return;
     const { checkpoint } = this.focus;
-    if (checkpoint.tableAt(change.tablePa)) this.context.store.selectEntry(checkpoint, change.tablePa, change.level, change.index);
+    if (checkpoint.tableAt(change.tablePa))
+      this.context.store.selectEntry(checkpoint, change.tablePa, change.level, change.index);
     else this.context.store.update({ pa: change.tablePa + 8n * BigInt(change.index), entry: null });
   }
 
@@ -61,9 +104,22 @@ export class ChangesView implements View {
     const raw = change.kind === 'removed' ? change.before : change.after;
     const by = this.writer(change);
     return [
-      h('span', { class: `sign ${change.kind}`, title: change.kind }, `${SIGNS[change.kind]} `, h('span', { class: 'visually-hidden' }, change.kind)), h('span', { class: 'clip' }, name), h('span', { class: 'num' }, index),
-      h('span', { class: 'num' }, change.kind === 'added' ? '' : hex(change.before)), h('span', { class: 'num' }, change.kind === 'removed' ? '' : hex(change.after)),
-      h('span', { class: 'clip' }, change.adOnly ? 'A/D only' : isPresent(raw) ? flagText(raw, change.level) : 'not present'), h('span', { class: 'clip' }, by || this.region(change)),
+      h(
+        'span',
+        { class: `sign ${change.kind}`, title: change.kind },
+        `${SIGNS[change.kind]} `,
+        h('span', { class: 'visually-hidden' }, change.kind),
+      ),
+      h('span', { class: 'clip' }, name),
+      h('span', { class: 'num' }, index),
+      h('span', { class: 'num' }, change.kind === 'added' ? '' : hex(change.before)),
+      h('span', { class: 'num' }, change.kind === 'removed' ? '' : hex(change.after)),
+      h(
+        'span',
+        { class: 'clip' },
+        change.adOnly ? 'A/D only' : isPresent(raw) ? flagText(raw, change.level) : 'not present',
+      ),
+      h('span', { class: 'clip' }, by || this.region(change)),
     ];
   }
 
@@ -79,7 +135,10 @@ export class ChangesView implements View {
   private writer(change: Change): string {
     const { provenance } = this.context.boot;
     if (!provenance || !this.focus) return '';
-    const writes = provenance.history(change.tablePa + 8n * BigInt(change.index), provenance.end(this.focus.checkpoint.index));
+    const writes = provenance.history(
+      change.tablePa + 8n * BigInt(change.index),
+      provenance.end(this.focus.checkpoint.index),
+    );
     const last = writes[writes.length - 1];
     return last ? `${originName(last.origin)} ${last.origin.rule}` : '';
   }

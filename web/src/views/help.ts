@@ -13,11 +13,26 @@ const KEYS: [string, string][] = [
 
 /** What one can do here. */
 export function helpDialog(): HTMLDialogElement {
-  const dialog = h('dialog', { class: 'help', 'aria-labelledby': 'help-title' },
+  const dialog = h(
+    'dialog',
+    { class: 'help', 'aria-labelledby': 'help-title' },
     h('h2', { id: 'help-title' }, 'How to read this page'),
-    h('p', {}, 'The line at the top is the boot, one stop for each checkpoint. Everything below shows the checkpoint that is chosen there. What you select in one view lights up in all: a slot of a bar, a box of the blackboard, a piece of physical memory, a step of the walk.'),
-    h('p', {}, 'Each bar is one table with its 512 entries; the bar below it shows the selected entry’s slot closer, down to one page. The address of the page in the browser always holds the whole state: copy it to send what you see.'),
-    h('table', { class: 'fields' }, h('tbody', {}, ...KEYS.map(([key, text]) => h('tr', {}, h('th', { scope: 'row' }, key), h('td', {}, text))))),
-    h('form', { method: 'dialog' }, h('button', {}, 'Close')));
+    h(
+      'p',
+      {},
+      'The line at the top is the boot, one stop for each checkpoint. Everything below shows the checkpoint that is chosen there. What you select in one view lights up in all: a slot of a bar, a box of the blackboard, a piece of physical memory, a step of the walk.',
+    ),
+    h(
+      'p',
+      {},
+      'Each bar is one table with its 512 entries; the bar below it shows the selected entry’s slot closer, down to one page. The address of the page in the browser always holds the whole state: copy it to send what you see.',
+    ),
+    h(
+      'table',
+      { class: 'fields' },
+      h('tbody', {}, ...KEYS.map(([key, text]) => h('tr', {}, h('th', { scope: 'row' }, key), h('td', {}, text)))),
+    ),
+    h('form', { method: 'dialog' }, h('button', {}, 'Close')),
+  );
   return dialog;
 }

@@ -24,14 +24,47 @@ export class MappingListView implements View {
   private filteredBy = '';
 
   constructor(private readonly context: Context) {
-    this.list = new VirtualList<Mapping>('Mapped ranges', 30, (mapping) => this.cells(mapping), (mapping) => this.context.store.update({ va: mapping.va, level: null }));
+    this.list = new VirtualList<Mapping>(
+      'Mapped ranges',
+      30,
+      (mapping) => this.cells(mapping),
+      (mapping) => this.context.store.update({ va: mapping.va, level: null }),
+    );
     const option = (value: Filter, text: string): HTMLElement => h('option', { value }, text);
-    this.filter = h('select', { onchange: () => this.refresh() }, option('', 'all'), option('w', 'writable'), option('x', 'executable'), option('wx', 'writable and executable'), option('u', 'user'));
-    this.search = h('input', { type: 'search', class: 'num', placeholder: 'address or region', oninput: () => this.refresh() });
-    this.element = h('section', { class: 'listing', 'aria-label': 'Mapped ranges' },
-      h('div', { class: 'list-tools' }, h('label', {}, 'show ', this.filter), h('label', {}, 'find ', this.search), this.count),
-      h('div', { class: 'mapping-head', 'aria-hidden': 'true' }, ...['linear address', 'size', 'pages', 'rights', 'physical address', 'bits', 'region'].map((text) => h('span', {}, text))),
-      this.list.element);
+    this.filter = h(
+      'select',
+      { onchange: () => this.refresh() },
+      option('', 'all'),
+      option('w', 'writable'),
+      option('x', 'executable'),
+      option('wx', 'writable and executable'),
+      option('u', 'user'),
+    );
+    this.search = h('input', {
+      type: 'search',
+      class: 'num',
+      placeholder: 'address or region',
+      oninput: () => this.refresh(),
+    });
+    this.element = h(
+      'section',
+      { class: 'listing', 'aria-label': 'Mapped ranges' },
+      h(
+        'div',
+        { class: 'list-tools' },
+        h('label', {}, 'show ', this.filter),
+        h('label', {}, 'find ', this.search),
+        this.count,
+      ),
+      h(
+        'div',
+        { class: 'mapping-head', 'aria-hidden': 'true' },
+        ...['linear address', 'size', 'pages', 'rights', 'physical address', 'bits', 'region'].map((text) =>
+          h('span', {}, text),
+        ),
+      ),
+      this.list.element,
+    );
   }
 
   render(focus: Focus): void {
@@ -77,10 +110,13 @@ export class MappingListView implements View {
     const page = slotSize(mapping.level);
     const wx = mapping.rights.writable && mapping.rights.executable;
     return [
-      h('span', { class: 'num' }, hex(mapping.va)), h('span', { class: 'num ra' }, bytes(mapping.size)),
+      h('span', { class: 'num' }, hex(mapping.va)),
+      h('span', { class: 'num ra' }, bytes(mapping.size)),
       h('span', { class: 'num ra' }, `${(mapping.size / page).toLocaleString('en')} × ${bytes(page)}`),
       h('span', { class: `num${wx ? ' bad' : ''}` }, `${rightsText(mapping.rights)}${wx ? ' ⚠' : ''}`),
-      h('span', { class: 'num' }, hex(mapping.pa)), h('span', {}, flagText(mapping.flags, mapping.level)), h('span', {}, this.region(mapping) ?? ''),
+      h('span', { class: 'num' }, hex(mapping.pa)),
+      h('span', {}, flagText(mapping.flags, mapping.level)),
+      h('span', {}, this.region(mapping) ?? ''),
     ];
   }
 }

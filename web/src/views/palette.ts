@@ -9,17 +9,53 @@ export type PaintKind = EntryKind | Owner | SizeClass;
 type Texture = 'plain' | 'rows' | 'columns' | 'slash' | 'backslash' | 'cross' | 'dots';
 
 const TEXTURES: Record<PaintKind, Texture> = {
-  table: 'columns', rw: 'plain', ro: 'rows', rx: 'slash', rwx: 'cross', unused: 'dots',
-  hole: 'plain', firmware: 'backslash', acpi: 'cross', ram: 'plain', memblock: 'slash', initrd: 'dots', decompressor: 'rows',
-  text: 'slash', rodata: 'rows', data: 'plain', vmemmap: 'dots', node: 'rows',
-  unmapped: 'plain', page4k: 'dots', page2m: 'columns', page1g: 'plain',
+  table: 'columns',
+  rw: 'plain',
+  ro: 'rows',
+  rx: 'slash',
+  rwx: 'cross',
+  unused: 'dots',
+  hole: 'plain',
+  firmware: 'backslash',
+  acpi: 'cross',
+  ram: 'plain',
+  memblock: 'slash',
+  initrd: 'dots',
+  decompressor: 'rows',
+  text: 'slash',
+  rodata: 'rows',
+  data: 'plain',
+  vmemmap: 'dots',
+  node: 'rows',
+  unmapped: 'plain',
+  page4k: 'dots',
+  page2m: 'columns',
+  page1g: 'plain',
 };
 
 export const KIND_LABELS: Record<PaintKind, string> = {
-  table: 'table', rw: 'read/write data', ro: 'read-only data', rx: 'code', rwx: 'writable and executable', unused: 'not present, not zero',
-  hole: 'no memory', firmware: 'firmware, reserved', acpi: 'ACPI', ram: 'free RAM', memblock: 'memblock reservation', initrd: 'initrd', decompressor: 'decompressor',
-  text: 'kernel text', rodata: 'kernel read-only data', data: 'kernel data', vmemmap: 'struct pages (vmemmap)', node: 'node data',
-  unmapped: 'RAM, not mapped', page4k: '4 KiB pages', page2m: '2 MiB pages', page1g: '1 GiB pages',
+  table: 'table',
+  rw: 'read/write data',
+  ro: 'read-only data',
+  rx: 'code',
+  rwx: 'writable and executable',
+  unused: 'not present, not zero',
+  hole: 'no memory',
+  firmware: 'firmware, reserved',
+  acpi: 'ACPI',
+  ram: 'free RAM',
+  memblock: 'memblock reservation',
+  initrd: 'initrd',
+  decompressor: 'decompressor',
+  text: 'kernel text',
+  rodata: 'kernel read-only data',
+  data: 'kernel data',
+  vmemmap: 'struct pages (vmemmap)',
+  node: 'node data',
+  unmapped: 'RAM, not mapped',
+  page4k: '4 KiB pages',
+  page2m: '2 MiB pages',
+  page1g: '1 GiB pages',
 };
 
 /** What an entry permits on its own; the walk shows the path's rights. */
@@ -96,7 +132,11 @@ function drawTexture(context: CanvasRenderingContext2D, texture: Texture, size: 
   if (texture === 'backslash' || texture === 'cross') line(-1, -1, size + 1, size + 1);
   context.stroke();
   if (texture === 'dots') {
-    for (const [x, y] of [[2, 2], [6, 6]] as const) context.fillRect(x - 0.75, y - 0.75, 1.5, 1.5);
+    for (const [x, y] of [
+      [2, 2],
+      [6, 6],
+    ] as const)
+      context.fillRect(x - 0.75, y - 0.75, 1.5, 1.5);
   }
 }
 

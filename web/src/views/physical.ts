@@ -10,7 +10,20 @@ import { legend } from './legend';
 import { KIND_LABELS, type PaintKind } from './palette';
 import type { Context, View } from './view';
 
-const OWNER_KINDS: PaintKind[] = ['text', 'rodata', 'data', 'table', 'memblock', 'vmemmap', 'node', 'initrd', 'decompressor', 'ram', 'firmware', 'acpi'];
+const OWNER_KINDS: PaintKind[] = [
+  'text',
+  'rodata',
+  'data',
+  'table',
+  'memblock',
+  'vmemmap',
+  'node',
+  'initrd',
+  'decompressor',
+  'ram',
+  'firmware',
+  'acpi',
+];
 const SIZE_KINDS: PaintKind[] = ['page4k', 'page2m', 'page1g', 'unmapped', 'firmware'];
 const MIN_WINDOW = 1n << 16n;
 const FAR = 1n << 40n;
@@ -37,17 +50,38 @@ export class PhysicalView implements View {
     this.closerSlider = this.slider('Physical memory, closer', this.closer, (share) => this.closerAddress(share));
     this.closerSlider.addEventListener('wheel', (event) => this.wheel(event), { passive: false });
     const mode = (value: 'owner' | 'size', text: string): HTMLElement => {
-      const input = h('input', { type: 'radio', name: 'mem', value, onchange: () => this.context.store.update({ mem: value }) });
+      const input = h('input', {
+        type: 'radio',
+        name: 'mem',
+        value,
+        onchange: () => this.context.store.update({ mem: value }),
+      });
       this.modes.push(input);
       return h('label', { class: 'choice' }, input, h('span', {}, text));
     };
     const zoom = (text: string, label: string, factor: number): HTMLElement =>
       h('button', { class: 'small', 'aria-label': label, title: label, onclick: () => this.zoom(factor) }, text);
-    this.element = h('section', { class: 'physical panel', 'aria-labelledby': 'physical-title' },
-      h('div', { class: 'panel-head' }, h('h2', { id: 'physical-title' }, 'Physical memory'),
-        h('div', { class: 'choices', role: 'radiogroup', 'aria-label': 'Colours of physical memory' }, mode('owner', 'by owner'), mode('size', 'by page size')),
-        this.windowText, h('span', { class: 'zoom' }, zoom('−', 'Zoom out', 4), zoom('+', 'Zoom in', 0.25))),
-      this.wholeSlider, this.closerSlider, this.owner, this.legendBox);
+    this.element = h(
+      'section',
+      { class: 'physical panel', 'aria-labelledby': 'physical-title' },
+      h(
+        'div',
+        { class: 'panel-head' },
+        h('h2', { id: 'physical-title' }, 'Physical memory'),
+        h(
+          'div',
+          { class: 'choices', role: 'radiogroup', 'aria-label': 'Colours of physical memory' },
+          mode('owner', 'by owner'),
+          mode('size', 'by page size'),
+        ),
+        this.windowText,
+        h('span', { class: 'zoom' }, zoom('−', 'Zoom out', 4), zoom('+', 'Zoom in', 0.25)),
+      ),
+      this.wholeSlider,
+      this.closerSlider,
+      this.owner,
+      this.legendBox,
+    );
     new ResizeObserver(() => this.draw()).observe(this.element);
   }
 
@@ -56,13 +90,21 @@ export class PhysicalView implements View {
       const box = canvas.getBoundingClientRect();
       return Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
     };
-    return h('div', {
-      class: 'strip', role: 'slider', tabindex: 0, 'aria-label': label, 'aria-valuemin': 0,
-      onclick: (event: MouseEvent) => this.pick(at(share(event))),
-      onmousemove: (event: MouseEvent) => this.hover(event, at(share(event))),
-      onmouseleave: () => this.context.tooltip.hide(),
-      onkeydown: (event: KeyboardEvent) => this.key(event),
-    }, canvas);
+    return h(
+      'div',
+      {
+        class: 'strip',
+        role: 'slider',
+        tabindex: 0,
+        'aria-label': label,
+        'aria-valuemin': 0,
+        onclick: (event: MouseEvent) => this.pick(at(share(event))),
+        onmousemove: (event: MouseEvent) => this.hover(event, at(share(event))),
+        onmouseleave: () => this.context.tooltip.hide(),
+        onkeydown: (event: KeyboardEvent) => this.key(event),
+      },
+      canvas,
+    );
   }
 
   render(focus: Focus): void {
@@ -70,7 +112,15 @@ export class PhysicalView implements View {
     this.focus = focus;
     const byOwner = focus.state.mem === 'owner';
     this.segments = byOwner ? store.owners(focus.checkpoint) : store.sizes(focus.checkpoint, focus.root);
-    this.scale = makeScale(islands(e820At(boot, focus.checkpoint).map(({ start, size, type }) => ({ start: parseHex(start), end: parseHex(start) + parseHex(size), ram: type === 1 }))));
+    this.scale = makeScale(
+      islands(
+        e820At(boot, focus.checkpoint).map(({ start, size, type }) => ({
+          start: parseHex(start),
+          end: parseHex(start) + parseHex(size),
+          ram: type === 1,
+        })),
+      ),
+    );
     for (const input of this.modes) input.checked = input.value === focus.state.mem;
     const key = this.context.palette();
     if (this.legendKey !== key || this.legendBox.dataset['mem'] !== focus.state.mem) {
@@ -107,7 +157,10 @@ export class PhysicalView implements View {
 
   private zoom(factor: number): void {
     const size = this.window.end - this.window.start;
-    const next = minBig(1n << 50n, maxBig(MIN_WINDOW, factor < 1 ? size / BigInt(Math.round(1 / factor)) : size * BigInt(factor)));
+    const next = minBig(
+      1n << 50n,
+      maxBig(MIN_WINDOW, factor < 1 ? size / BigInt(Math.round(1 / factor)) : size * BigInt(factor)),
+    );
     const focus = this.focus && this.address(this.focus);
     const inside = focus !== null && focus !== undefined && focus >= this.window.start && focus < this.window.end;
     const middle = inside ? focus : (this.window.start + this.window.end) / 2n;
@@ -180,10 +233,16 @@ export class PhysicalView implements View {
 
   private sentence(focus: Focus, pa: bigint): string {
     const segment = this.segmentAt(pa);
-    const name = focus.checkpoint.tableAt(pa) && `, table ${focus.checkpoint.tableName(pa & ~0xfffn) ?? hex(pa & ~0xfffn)}`;
+    const name =
+      focus.checkpoint.tableAt(pa) && `, table ${focus.checkpoint.tableName(pa & ~0xfffn) ?? hex(pa & ~0xfffn)}`;
     const aliases = this.context.store.aliases(focus, pa);
-    const mapped = aliases.length === 0 ? 'mapped nowhere' : `mapped at ${aliases.slice(0, 3).map(hex).join(', ')}${aliases.length > 3 ? ` and ${aliases.length - 3} more` : ''}`;
-    const owner = segment ? `${segment.label} (${hex(segment.start)} … ${hex(segment.end - 1n)}, ${bytes(segment.end - segment.start)})` : 'no memory here';
+    const mapped =
+      aliases.length === 0
+        ? 'mapped nowhere'
+        : `mapped at ${aliases.slice(0, 3).map(hex).join(', ')}${aliases.length > 3 ? ` and ${aliases.length - 3} more` : ''}`;
+    const owner = segment
+      ? `${segment.label} (${hex(segment.start)} … ${hex(segment.end - 1n)}, ${bytes(segment.end - segment.start)})`
+      : 'no memory here';
     return `${hex(pa)}: ${owner}${name ?? ''}; ${mapped}.`;
   }
 
@@ -214,7 +273,15 @@ export class PhysicalView implements View {
       context.fillStyle = palette.colour('k-empty');
       context.fillRect(left, 0, wide, bottom);
       const clipped = this.segments.filter((segment) => segment.end > part.start && segment.start < part.end);
-      paint(context, clipped, (pa) => left + (Number(maxBig(part.start, minBig(pa, part.end)) - part.start) / Number(part.end - part.start)) * wide, 0, bottom, (kind) => palette.fill(kind));
+      paint(
+        context,
+        clipped,
+        (pa) =>
+          left + (Number(maxBig(part.start, minBig(pa, part.end)) - part.start) / Number(part.end - part.start)) * wide,
+        0,
+        bottom,
+        (kind) => palette.fill(kind),
+      );
       if (part.cut) drawCut(context, left, wide, bottom, palette.colour('panel'), palette.colour('rule-strong'));
     }
     this.drawScaleText(context, width, height);
@@ -264,7 +331,13 @@ export class PhysicalView implements View {
     this.outline(context, focus, x, 0, height);
   }
 
-  private drawNames(context: CanvasRenderingContext2D, visible: Segment<PaintKind>[], x: (pa: bigint) => number, width: number, height: number): void {
+  private drawNames(
+    context: CanvasRenderingContext2D,
+    visible: Segment<PaintKind>[],
+    x: (pa: bigint) => number,
+    width: number,
+    height: number,
+  ): void {
     const palette = this.context.palette();
     context.font = `12px ${palette.colour('font')}`;
     context.textBaseline = 'middle';
@@ -283,7 +356,13 @@ export class PhysicalView implements View {
   }
 
   /** The selected bytes, and the frames of the tables that the walk reads. */
-  private outline(context: CanvasRenderingContext2D, focus: Focus, x: (pa: bigint) => number, top: number, bottom: number): void {
+  private outline(
+    context: CanvasRenderingContext2D,
+    focus: Focus,
+    x: (pa: bigint) => number,
+    top: number,
+    bottom: number,
+  ): void {
     context.strokeStyle = context.fillStyle = this.context.palette().colour('select');
     for (const step of focus.walk.steps) {
       const at = x(step.tablePa + 0x800n);
@@ -302,8 +381,12 @@ export class PhysicalView implements View {
 }
 
 /** RAM to scale, anything else cut short: also RAM so far away that it would hide the rest stays to scale by its size. */
-function islands(map: { start: bigint; end: bigint; ram: boolean }[]): { start: bigint; end: bigint; toScale: boolean }[] {
-  const sorted = map.filter((entry) => entry.end > entry.start && entry.end - entry.start < FAR * 4n).sort((a, b) => (a.start < b.start ? -1 : 1));
+function islands(
+  map: { start: bigint; end: bigint; ram: boolean }[],
+): { start: bigint; end: bigint; toScale: boolean }[] {
+  const sorted = map
+    .filter((entry) => entry.end > entry.start && entry.end - entry.start < FAR * 4n)
+    .sort((a, b) => (a.start < b.start ? -1 : 1));
   const out: { start: bigint; end: bigint; toScale: boolean }[] = [];
   for (const { start, end, ram } of sorted) {
     const last = out[out.length - 1];
@@ -317,7 +400,14 @@ function islands(map: { start: bigint; end: bigint; ram: boolean }[]): { start: 
   return out;
 }
 
-function paint(context: CanvasRenderingContext2D, segments: Segment<PaintKind>[], x: (pa: bigint) => number, top: number, bottom: number, fill: (kind: PaintKind) => string | CanvasPattern): void {
+function paint(
+  context: CanvasRenderingContext2D,
+  segments: Segment<PaintKind>[],
+  x: (pa: bigint) => number,
+  top: number,
+  bottom: number,
+  fill: (kind: PaintKind) => string | CanvasPattern,
+): void {
   // Tables are tiny and matter most: they are drawn last and never narrower than a line.
   for (const last of [false, true]) {
     let painted = -1;
@@ -334,7 +424,14 @@ function paint(context: CanvasRenderingContext2D, segments: Segment<PaintKind>[]
   }
 }
 
-function drawCut(context: CanvasRenderingContext2D, left: number, wide: number, bottom: number, paper: string, line: string): void {
+function drawCut(
+  context: CanvasRenderingContext2D,
+  left: number,
+  wide: number,
+  bottom: number,
+  paper: string,
+  line: string,
+): void {
   context.fillStyle = paper;
   context.strokeStyle = line;
   context.lineWidth = 1;

@@ -23,24 +23,65 @@ export class Timeline implements View {
   constructor(private readonly context: Context) {
     const { boot } = context;
     this.stops = boot.checkpoints.map((checkpoint) => this.stop(checkpoint));
-    this.play = h('button', { class: 'round', 'aria-label': 'Play the boot', title: 'Play (p)', onclick: () => this.toggle() }, '▶');
-    this.compare = h('select', { onchange: () => context.store.update({ vs: this.compare.value }) },
-      h('option', { value: '' }, 'nothing'), ...boot.checkpoints.map(({ name }) => h('option', { value: name }, name)));
-    const step = (by: 1 | -1, label: string, text: string): HTMLElement => h('button', { class: 'round', 'aria-label': label, title: label, onclick: () => this.go(this.index + by) }, text);
-    this.element = h('section', { class: 'timeline', 'aria-label': 'Timeline of checkpoints' },
-      h('div', { class: 'transport' }, step(-1, 'Previous checkpoint', '‹'), this.play, step(1, 'Next checkpoint', '›')),
-      h('div', { class: 'track', role: 'radiogroup', 'aria-label': 'Checkpoint', onkeydown: (event: KeyboardEvent) => this.key(event), onpointermove: (event: PointerEvent) => this.scrub(event) }, ...this.stops),
-      h('div', { class: 'stage' },
+    this.play = h(
+      'button',
+      { class: 'round', 'aria-label': 'Play the boot', title: 'Play (p)', onclick: () => this.toggle() },
+      '▶',
+    );
+    this.compare = h(
+      'select',
+      { onchange: () => context.store.update({ vs: this.compare.value }) },
+      h('option', { value: '' }, 'nothing'),
+      ...boot.checkpoints.map(({ name }) => h('option', { value: name }, name)),
+    );
+    const step = (by: 1 | -1, label: string, text: string): HTMLElement =>
+      h('button', { class: 'round', 'aria-label': label, title: label, onclick: () => this.go(this.index + by) }, text);
+    this.element = h(
+      'section',
+      { class: 'timeline', 'aria-label': 'Timeline of checkpoints' },
+      h(
+        'div',
+        { class: 'transport' },
+        step(-1, 'Previous checkpoint', '‹'),
+        this.play,
+        step(1, 'Next checkpoint', '›'),
+      ),
+      h(
+        'div',
+        {
+          class: 'track',
+          role: 'radiogroup',
+          'aria-label': 'Checkpoint',
+          onkeydown: (event: KeyboardEvent) => this.key(event),
+          onpointermove: (event: PointerEvent) => this.scrub(event),
+        },
+        ...this.stops,
+      ),
+      h(
+        'div',
+        { class: 'stage' },
         h('div', { class: 'stage-text' }, this.title, this.summary, this.functions),
-        h('div', { class: 'stage-side' }, h('label', { class: 'compare' }, 'compare with ', this.compare), this.delta)));
+        h('div', { class: 'stage-side' }, h('label', { class: 'compare' }, 'compare with ', this.compare), this.delta),
+      ),
+    );
     document.addEventListener('keydown', (event) => this.shortcut(event));
   }
 
   private stop(checkpoint: Checkpoint): HTMLButtonElement {
-    return h('button', {
-      class: 'stop', role: 'radio', 'aria-checked': 'false', tabindex: -1, title: checkpoint.name,
-      'aria-label': `${checkpoint.index + 1}: ${checkpoint.name}, ${checkpoint.stage.short}`, onclick: () => this.go(checkpoint.index),
-    }, h('span', { class: 'dot', 'aria-hidden': 'true' }), h('span', { class: 'stop-name' }, checkpoint.stage.short));
+    return h(
+      'button',
+      {
+        class: 'stop',
+        role: 'radio',
+        'aria-checked': 'false',
+        tabindex: -1,
+        title: checkpoint.name,
+        'aria-label': `${checkpoint.index + 1}: ${checkpoint.name}, ${checkpoint.stage.short}`,
+        onclick: () => this.go(checkpoint.index),
+      },
+      h('span', { class: 'dot', 'aria-hidden': 'true' }),
+      h('span', { class: 'stop-name' }, checkpoint.stage.short),
+    );
   }
 
   render(focus: Focus): void {
@@ -61,15 +102,26 @@ export class Timeline implements View {
 
   private renderFunctions(focus: Focus): void {
     const { boot } = this.context;
-    const from = focus.compared && focus.compared.index < focus.checkpoint.index ? focus.compared.index : focus.checkpoint.index - 1;
+    const from =
+      focus.compared && focus.compared.index < focus.checkpoint.index
+        ? focus.compared.index
+        : focus.checkpoint.index - 1;
     const measured = boot.provenance?.functionsBetween(from, focus.checkpoint.index) ?? [];
-    const names = measured.length > 0
-      ? measured.map(({ name, writes }) => ({ name, note: ` ${plural(writes, 'write')}` }))
-      : focus.checkpoint.stage.functions.map((name) => ({ name, note: '' }));
+    const names =
+      measured.length > 0
+        ? measured.map(({ name, writes }) => ({ name, note: ` ${plural(writes, 'write')}` }))
+        : focus.checkpoint.stage.functions.map((name) => ({ name, note: '' }));
     this.functions.hidden = names.length === 0;
-    this.functions.replaceChildren('by ', ...names.flatMap(({ name, note }, i) => [i > 0 ? ', ' : '', h('code', {}, name), note]));
+    this.functions.replaceChildren(
+      'by ',
+      ...names.flatMap(({ name, note }, i) => [i > 0 ? ', ' : '', h('code', {}, name), note]),
+    );
     const faults = focus.checkpoint.data.early_faults ?? [];
-    if (faults.length > 0) this.functions.append(` · early page faults at `, ...faults.flatMap((va, i) => [i > 0 ? ', ' : '', h('code', {}, va)]));
+    if (faults.length > 0)
+      this.functions.append(
+        ` · early page faults at `,
+        ...faults.flatMap((va, i) => [i > 0 ? ', ' : '', h('code', {}, va)]),
+      );
   }
 
   private renderDelta(focus: Focus): void {
@@ -81,8 +133,11 @@ export class Timeline implements View {
     const part = (kind: string, sign: string, count: number, word: string): HTMLElement =>
       h('span', { class: `delta ${kind}` }, h('b', {}, `${sign}${count.toLocaleString('en')}`), ` ${word}`);
     this.delta.replaceChildren(
-      part('added', '+', difference.added, 'added'), part('removed', '−', difference.removed, 'removed'), part('changed', '~', difference.changed, 'changed'),
-      h('span', { class: 'delta-from' }, ` entries since ${from.name}`));
+      part('added', '+', difference.added, 'added'),
+      part('removed', '−', difference.removed, 'removed'),
+      part('changed', '~', difference.changed, 'changed'),
+      h('span', { class: 'delta-from' }, ` entries since ${from.name}`),
+    );
   }
 
   /** With the button held down, the stop under the pointer is chosen. */
@@ -120,7 +175,14 @@ export class Timeline implements View {
   }
 
   private key(event: KeyboardEvent): void {
-    const moves: Record<string, number> = { ArrowRight: this.index + 1, ArrowDown: this.index + 1, ArrowLeft: this.index - 1, ArrowUp: this.index - 1, Home: 0, End: this.stops.length - 1 };
+    const moves: Record<string, number> = {
+      ArrowRight: this.index + 1,
+      ArrowDown: this.index + 1,
+      ArrowLeft: this.index - 1,
+      ArrowUp: this.index - 1,
+      Home: 0,
+      End: this.stops.length - 1,
+    };
     const next = moves[event.key];
     if (next === undefined) return;
     event.preventDefault();

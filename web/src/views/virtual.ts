@@ -27,13 +27,31 @@ export class VirtualView implements View {
 
   constructor(private readonly context: Context) {
     const choice = (value: BarScale, text: string): HTMLElement => {
-      const input = h('input', { type: 'radio', name: 'bars', value, onchange: () => context.store.update({ bars: value }) });
+      const input = h('input', {
+        type: 'radio',
+        name: 'bars',
+        value,
+        onchange: () => context.store.update({ bars: value }),
+      });
       this.scales.push(input);
       return h('label', { class: 'choice' }, input, h('span', {}, text));
     };
-    this.element = h('section', { class: 'virtual', 'aria-label': 'Linear address space, level by level' },
-      h('div', { class: 'bars-tools' }, h('div', { class: 'choices', role: 'radiogroup', 'aria-label': 'Scale of the bars' }, choice('fit', 'used slots large'), choice('true', 'to scale'))),
-      this.stack, this.legendBox);
+    this.element = h(
+      'section',
+      { class: 'virtual', 'aria-label': 'Linear address space, level by level' },
+      h(
+        'div',
+        { class: 'bars-tools' },
+        h(
+          'div',
+          { class: 'choices', role: 'radiogroup', 'aria-label': 'Scale of the bars' },
+          choice('fit', 'used slots large'),
+          choice('true', 'to scale'),
+        ),
+      ),
+      this.stack,
+      this.legendBox,
+    );
     new ResizeObserver(() => this.redraw()).observe(this.stack);
   }
 
@@ -43,10 +61,16 @@ export class VirtualView implements View {
     if (this.context.palette() !== this.legendPalette) {
       this.legendPalette = this.context.palette();
       this.legendBox.replaceChildren(...legend(this.context.palette(), KINDS));
-      this.legendBox.append(h('span', { class: 'legend-item' }, h('span', { class: 'user-mark', 'aria-hidden': 'true' }), 'U/S = 1'), h('span', { class: 'legend-item' }, '◆ also maps the selected byte'));
+      this.legendBox.append(
+        h('span', { class: 'legend-item' }, h('span', { class: 'user-mark', 'aria-hidden': 'true' }), 'U/S = 1'),
+        h('span', { class: 'legend-item' }, '◆ also maps the selected byte'),
+      );
     }
     const steps = focus.walk.steps;
-    this.arrange(steps.map((step) => step.level).join(), steps.map((step) => step.level));
+    this.arrange(
+      steps.map((step) => step.level).join(),
+      steps.map((step) => step.level),
+    );
     const aliases = this.aliases(focus);
     const changes = focus.compared ? this.context.store.diff(focus.compared, focus.checkpoint).changes : [];
     for (const step of steps) {
@@ -56,9 +80,14 @@ export class VirtualView implements View {
       const size = slotSize(step.level) * 512n;
       const top = step.level === focus.root.levels;
       bar.render({
-        focus, table, base: top ? 0n : focus.state.va & ~(size - 1n), selected: step.index,
+        focus,
+        table,
+        base: top ? 0n : focus.state.va & ~(size - 1n),
+        selected: step.index,
         active: focus.state.entry === null && focus.entry?.level === step.level,
-        aliases: aliases.filter((va) => top || (va & ~(size - 1n)) === (focus.state.va & ~(size - 1n))).map((va) => indexOf(va, step.level)),
+        aliases: aliases
+          .filter((va) => top || (va & ~(size - 1n)) === (focus.state.va & ~(size - 1n)))
+          .map((va) => indexOf(va, step.level)),
         changes: changes.filter((change) => change.tablePa === step.tablePa && !change.adOnly),
         scale: focus.state.bars,
       });
@@ -99,10 +128,30 @@ export class VirtualView implements View {
       const share = Number(offset) / Number(size);
       this.page.className = `page-bar kind-${entryKind(last.entry.raw, last.level)}`;
       this.page.replaceChildren(
-        h('div', { class: 'bar-label' },
-          h('span', { class: 'bar-name' }, h('b', {}, `${bytes(size)} page`), ' ', h('span', { class: 'num' }, `${hex(last.entry.base)} … ${hex(last.entry.base + size - 1n)}`), ' in physical memory'),
-          h('span', { class: 'bar-detail' }, h('span', { class: 'num strong' }, `+${hex(offset)}`), ` → byte ${hex(last.entry.base + offset)}`)),
-        h('div', { class: 'page-strip' }, h('span', { class: 'page-cursor', style: `left:${(share * 100).toFixed(3)}%` })));
+        h(
+          'div',
+          { class: 'bar-label' },
+          h(
+            'span',
+            { class: 'bar-name' },
+            h('b', {}, `${bytes(size)} page`),
+            ' ',
+            h('span', { class: 'num' }, `${hex(last.entry.base)} … ${hex(last.entry.base + size - 1n)}`),
+            ' in physical memory',
+          ),
+          h(
+            'span',
+            { class: 'bar-detail' },
+            h('span', { class: 'num strong' }, `+${hex(offset)}`),
+            ` → byte ${hex(last.entry.base + offset)}`,
+          ),
+        ),
+        h(
+          'div',
+          { class: 'page-strip' },
+          h('span', { class: 'page-cursor', style: `left:${(share * 100).toFixed(3)}%` }),
+        ),
+      );
     }
     const text = this.endText(focus);
     this.end.hidden = text === '';
@@ -112,9 +161,12 @@ export class VirtualView implements View {
   private endText(focus: Focus): string {
     const { outcome } = focus.walk;
     const va = hexGrouped(focus.state.va);
-    if (!isCanonical(focus.state.va, focus.root.levels)) return `${va} is not canonical with ${focus.root.levels} levels: no table is read, an access raises #GP(0).`;
-    if (outcome.kind === 'unknown') return `The table at ${hex(outcome.tablePa)} is not part of this checkpoint’s data, so nothing can be said about ${va}.`;
-    if (focus.walk.steps[focus.walk.steps.length - 1]?.entry.present === false) return 'The path ends here: the entry is not present, there is nothing closer to see.';
+    if (!isCanonical(focus.state.va, focus.root.levels))
+      return `${va} is not canonical with ${focus.root.levels} levels: no table is read, an access raises #GP(0).`;
+    if (outcome.kind === 'unknown')
+      return `The table at ${hex(outcome.tablePa)} is not part of this checkpoint’s data, so nothing can be said about ${va}.`;
+    if (focus.walk.steps[focus.walk.steps.length - 1]?.entry.present === false)
+      return 'The path ends here: the entry is not present, there is nothing closer to see.';
     return '';
   }
 

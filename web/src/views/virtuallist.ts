@@ -23,7 +23,19 @@ export class VirtualList<T> {
     private readonly fill: (item: T, index: number) => (Node | string)[],
     private readonly choose: (item: T, index: number) => void,
   ) {
-    this.element = h('div', { class: 'vlist', role: 'listbox', tabindex: 0, 'aria-label': name, onscroll: () => this.draw(), onkeydown: (event: KeyboardEvent) => this.key(event) }, this.spacer, this.rows);
+    this.element = h(
+      'div',
+      {
+        class: 'vlist',
+        role: 'listbox',
+        tabindex: 0,
+        'aria-label': name,
+        onscroll: () => this.draw(),
+        onkeydown: (event: KeyboardEvent) => this.key(event),
+      },
+      this.spacer,
+      this.rows,
+    );
     new ResizeObserver(() => this.draw()).observe(this.element);
   }
 
@@ -46,7 +58,8 @@ export class VirtualList<T> {
     const view = this.element.scrollTop * this.factor;
     const height = this.element.clientHeight;
     if (top < view) this.element.scrollTop = top / this.factor;
-    else if (top + this.rowHeight > view + height) this.element.scrollTop = (top + this.rowHeight - height) / this.factor;
+    else if (top + this.rowHeight > view + height)
+      this.element.scrollTop = (top + this.rowHeight - height) / this.factor;
   }
 
   private draw(): void {
@@ -66,15 +79,32 @@ export class VirtualList<T> {
 
   private row(index: number): HTMLElement {
     const item = this.items[index] as T;
-    return h('div', {
-      class: `vlist-row${index === this.active ? ' active' : ''}`, role: 'option', id: this.id(index), 'aria-selected': String(index === this.active),
-      'aria-setsize': this.items.length, 'aria-posinset': index + 1, style: `height:${this.rowHeight}px`, onclick: () => this.choose(item, index),
-    }, ...this.fill(item, index));
+    return h(
+      'div',
+      {
+        class: `vlist-row${index === this.active ? ' active' : ''}`,
+        role: 'option',
+        id: this.id(index),
+        'aria-selected': String(index === this.active),
+        'aria-setsize': this.items.length,
+        'aria-posinset': index + 1,
+        style: `height:${this.rowHeight}px`,
+        onclick: () => this.choose(item, index),
+      },
+      ...this.fill(item, index),
+    );
   }
 
   private key(event: KeyboardEvent): void {
     const page = Math.max(1, Math.floor(this.element.clientHeight / this.rowHeight) - 1);
-    const moves: Record<string, number> = { ArrowDown: this.active + 1, ArrowUp: this.active - 1, PageDown: this.active + page, PageUp: this.active - page, Home: 0, End: this.items.length - 1 };
+    const moves: Record<string, number> = {
+      ArrowDown: this.active + 1,
+      ArrowUp: this.active - 1,
+      PageDown: this.active + page,
+      PageUp: this.active - page,
+      Home: 0,
+      End: this.items.length - 1,
+    };
     const wanted = moves[event.key];
     if (wanted === undefined || this.items.length === 0) return;
     event.preventDefault();

@@ -20,20 +20,41 @@ export class WritesView implements View {
   private chosen: WriteRun | null = null;
 
   constructor(private readonly context: Context) {
-    this.list = new VirtualList<WriteRun>('Writes', 30, (run) => this.cells(run), (run) => this.choose(run));
+    this.list = new VirtualList<WriteRun>(
+      'Writes',
+      30,
+      (run) => this.cells(run),
+      (run) => this.choose(run),
+    );
     const option = (value: Scope, text: string): HTMLElement => h('option', { value }, text);
-    this.scope = h('select', { onchange: () => this.focus && this.render(this.focus) },
-      option('stage', 'of this stage'), option('table', 'to the selected table, up to here'), option('all', 'of the whole boot, up to here'));
-    this.element = h('section', { class: 'listing', 'aria-label': 'Journal of writes' },
+    this.scope = h(
+      'select',
+      { onchange: () => this.focus && this.render(this.focus) },
+      option('stage', 'of this stage'),
+      option('table', 'to the selected table, up to here'),
+      option('all', 'of the whole boot, up to here'),
+    );
+    this.element = h(
+      'section',
+      { class: 'listing', 'aria-label': 'Journal of writes' },
       h('div', { class: 'list-tools' }, h('label', {}, 'writes ', this.scope), this.title),
-      h('div', { class: 'write-head', 'aria-hidden': 'true' }, ...['number', 'cycle', 'function', 'rule', 'table', 'entries', 'before', 'after'].map((text) => h('span', {}, text))), this.list.element);
+      h(
+        'div',
+        { class: 'write-head', 'aria-hidden': 'true' },
+        ...['number', 'cycle', 'function', 'rule', 'table', 'entries', 'before', 'after'].map((text) =>
+          h('span', {}, text),
+        ),
+      ),
+      this.list.element,
+    );
   }
 
   render(focus: Focus): void {
     this.focus = focus;
     const { provenance } = this.context.boot;
     if (!provenance) {
-      this.title.textContent = 'This boot was recorded without a journal: nobody knows who wrote what. A simulated boot can keep one.';
+      this.title.textContent =
+        'This boot was recorded without a journal: nobody knows who wrote what. A simulated boot can keep one.';
       this.list.setItems([], -1);
       return;
     }
@@ -42,11 +63,25 @@ export class WritesView implements View {
     const begin = scope === 'stage' && index > 0 ? provenance.end(index - 1) : 0;
     const end = provenance.end(index);
     const frame = scope === 'table' ? focus.entry?.tablePa : undefined;
-    this.shown = provenance.runs.filter((run) => run.sequence + run.count > begin && run.sequence < end && (scope !== 'table' || (frame !== undefined && run.pa >> 12n <= frame >> 12n && (run.pa + 8n * BigInt(run.count - 1)) >> 12n >= frame >> 12n)));
-    const single = this.shown.reduce((sum, run) => sum + Math.min(end, run.sequence + run.count) - Math.max(begin, run.sequence), 0);
+    this.shown = provenance.runs.filter(
+      (run) =>
+        run.sequence + run.count > begin &&
+        run.sequence < end &&
+        (scope !== 'table' ||
+          (frame !== undefined &&
+            run.pa >> 12n <= frame >> 12n &&
+            (run.pa + 8n * BigInt(run.count - 1)) >> 12n >= frame >> 12n)),
+    );
+    const single = this.shown.reduce(
+      (sum, run) => sum + Math.min(end, run.sequence + run.count) - Math.max(begin, run.sequence),
+      0,
+    );
     this.title.textContent = `${plural(single, 'write')} in ${plural(this.shown.length, 'run')}, ${scope === 'stage' ? `made on the way to ${focus.checkpoint.name}` : `until ${focus.checkpoint.name}`}`;
     const at = this.chosen ? this.shown.indexOf(this.chosen) : -1;
-    this.list.setItems(this.shown, at >= 0 ? at : this.shown.findIndex((run) => focus.entry !== null && covers(run, focus.entry.entryPa)));
+    this.list.setItems(
+      this.shown,
+      at >= 0 ? at : this.shown.findIndex((run) => focus.entry !== null && covers(run, focus.entry.entryPa)),
+    );
   }
 
   private choose(run: WriteRun): void {
@@ -64,11 +99,17 @@ export class WritesView implements View {
     const table = checkpoint.tableAt(pa);
     const name = checkpoint.tableName(pa) ?? `${table ? structureName(table.level) : 'no table now,'} ${hex(pa)}`;
     const index = Number((run.pa >> 3n) & 511n);
-    const span = (first: bigint, stride: bigint): string => hex(first & MASK64) + (run.count > 1 && stride !== 0n ? ' …' : '');
+    const span = (first: bigint, stride: bigint): string =>
+      hex(first & MASK64) + (run.count > 1 && stride !== 0n ? ' …' : '');
     return [
-      h('span', { class: 'num ra' }, (run.sequence + 1).toLocaleString('en')), h('span', { class: 'num ra' }, run.cycle.toLocaleString('en')), h('span', { class: 'clip', title: originName(run.origin) }, originName(run.origin)), h('span', {}, run.origin.rule),
-      h('span', { class: 'clip' }, name), h('span', { class: 'num' }, run.count === 1 ? `[${index}]` : `[${index}…${(index + run.count - 1) & 511}]`),
-      h('span', { class: 'num clip', title: span(run.before, run.beforeStride) }, span(run.before, run.beforeStride)), h('span', { class: 'num' }, span(run.after, run.afterStride)),
+      h('span', { class: 'num ra' }, (run.sequence + 1).toLocaleString('en')),
+      h('span', { class: 'num ra' }, run.cycle.toLocaleString('en')),
+      h('span', { class: 'clip', title: originName(run.origin) }, originName(run.origin)),
+      h('span', {}, run.origin.rule),
+      h('span', { class: 'clip' }, name),
+      h('span', { class: 'num' }, run.count === 1 ? `[${index}]` : `[${index}…${(index + run.count - 1) & 511}]`),
+      h('span', { class: 'num clip', title: span(run.before, run.beforeStride) }, span(run.before, run.beforeStride)),
+      h('span', { class: 'num' }, span(run.after, run.afterStride)),
     ];
   }
 }
