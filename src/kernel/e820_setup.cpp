@@ -318,7 +318,7 @@ void early_reserve_memory(const firmware::BootParams& params, const EarlyReserva
         memblock.reserve(bios, 0x10'0000 - bios, "reserve_bios_regions");
     }
     if (what.sandybridge_graphics) {
-        for (const std::uint64_t page : {0x2005'0000, 0x2011'0000, 0x2013'0000, 0x2013'8000, 0x4000'4000}) {
+        for (const std::uint64_t page : {0x2005'0000U, 0x2011'0000U, 0x2013'0000U, 0x2013'8000U, 0x4000'4000U}) {
             memblock.reserve(page, page_size, "trim_snb_memory");
         }
     }
