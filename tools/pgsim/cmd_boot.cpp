@@ -5,8 +5,10 @@
 #include "commands.hpp"
 #include "pgsim/base/error.hpp"
 #include "pgsim/formats/capture.hpp"
+#include "pgsim/formats/explorer_html.hpp"
 #include "pgsim/scenario/account.hpp"
 #include "pgsim/scenario/boot_capture.hpp"
+#include "pgsim/scenario/boot_explorer.hpp"
 #include "source.hpp"
 
 namespace pgsim::cli {
@@ -19,6 +21,7 @@ struct Options {
     std::string until;
     std::string only;
     std::string out;
+    std::string html;
     std::size_t lines = 24;
     bool quiet = false;
     bool json = false;
@@ -39,9 +42,13 @@ MachineOptions machine_of(const Options& options) {
 void boot(const Options& options) {
     BootOptions boot_options;
     boot_options.until = options.until;
+    boot_options.journal = !options.html.empty();  // the page says who wrote each entry
     const Boot result = boot_with_progress(machine_of(options).scenario(), std::move(boot_options));
     if (!options.out.empty()) {
         formats::write_capture(options.out, to_capture(result));
+    }
+    if (!options.html.empty()) {
+        deliver(options.html, formats::explorer_html(explorer_document(result)));
     }
     if (options.json) {
         print(formats::capture_to_json(to_capture(result)) + '\n');
@@ -60,8 +67,10 @@ void boot(const Options& options) {
     if (!options.json) {
         print(account_of_end(result));
     }
-    if (!options.out.empty() && !options.json) {
-        print("Written: " + options.out + '\n');
+    for (const std::string& file : {options.out, options.html}) {
+        if (!file.empty() && !options.json) {
+            print("Written: " + file + '\n');
+        }
     }
 }
 
@@ -76,6 +85,7 @@ void add_boot(CLI::App& app) {
     command->add_option("--until", options->until, "stop after this checkpoint")->type_name("CHECKPOINT");
     command->add_option("--only", options->only, "tell of this checkpoint alone")->type_name("CHECKPOINT");
     command->add_option("--out", options->out, "write a capture file (.json or .json.xz)")->type_name("FILE");
+    command->add_option("--html", options->html, "write the explorer page of this boot")->type_name("FILE");
     command->add_option("--lines", options->lines, "at most so many lines of a list; 0: all")->capture_default_str();
     command->add_flag("--quiet", options->quiet, "only how it ended");
     command->add_flag("--json", options->json, "the capture on standard output");
