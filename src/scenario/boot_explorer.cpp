@@ -29,68 +29,22 @@ std::vector<Pfn> table_frames(const formats::Capture& capture) {
     return {frames.begin(), frames.end()};
 }
 
-nlohmann::json layout_of(const Boot& boot) {
-    const kernel::KernelLayout& layout = boot.scenario().inputs.layout;
-    const kernel::KernelState& state = boot.last().kernel;
-    nlohmann::json symbols = nlohmann::json::object();
-    for (const auto& [name, link_time] : layout.symbols()) {
-        symbols[name] = hex(layout.va(name).value());
-    }
-    return {{"text_pa", hex(layout.text_pa.value())},
-            {"page_offset_base", hex(state.page_offset_base)},
-            {"vmalloc_base", hex(state.vmalloc_base)},
-            {"vmemmap_base", hex(state.vmemmap_base)},
-            {"struct_page_size", layout.struct_page_size},
-            {"pglist_data_size", layout.pglist_data_size},
-            {"symbols", symbols}};
-}
-
-nlohmann::json boot_params_of(const Boot& boot) {
-    const kernel::BootInputs& inputs = boot.scenario().inputs;
-    nlohmann::json e820 = nlohmann::json::array();
-    for (const firmware::E820Entry& entry : inputs.boot_params.e820) {
-        e820.push_back(
-            {{"start", hex(entry.start)}, {"size", hex(entry.size)}, {"type", static_cast<unsigned>(entry.type)}});
-    }
-    nlohmann::json params{
-        {"e820", e820},
-        {"ramdisk",
-         {{"start", hex(inputs.boot_params.ramdisk_image.value())}, {"size", inputs.boot_params.ramdisk_size}}}};
-    if (inputs.decompressor_base) {
-        params["decompressor_base"] = hex(inputs.decompressor_base->value());
-    }
-    return params;
-}
-
-// A simulated boot's capture form does not say what the machine was made from; the page wants it.
-std::string head_of(const Boot& boot, const formats::Capture& capture) {
-    nlohmann::json head{{"format", "pgsim-capture/1"},
-                        {"name", capture.name},
-                        {"kernel", {{"release", capture.release}, {"series", capture.series}}},
-                        {"cmdline", capture.cmdline}};
-    if (!capture.head_json.empty()) {
-        head = nlohmann::json::parse(capture.head_json);
-    }
-    const CpuFeatures& cpu = boot.scenario().inputs.cpu;
-    const nlohmann::json known{
-        {"layout", layout_of(boot)}, {"boot_params", boot_params_of(boot)}, {"cpu", {{"phys_bits", cpu.maxphyaddr()}}}};
-    for (const auto& [key, value] : known.items()) {
-        if (!head.contains(key)) {
-            head[key] = value;
-        }
-    }
-    return head.dump();
+// The checkpoint's other members, with its simulated time among them.
+std::string with_cycle(const std::string& other_json, Cycles now) {
+    nlohmann::ordered_json other =
+        other_json.empty() ? nlohmann::ordered_json::object() : nlohmann::ordered_json::parse(other_json);
+    other["cycle"] = now.count();
+    return other.dump();
 }
 
 }  // namespace
 
 std::string explorer_document(const Boot& boot) {
     formats::Capture capture = to_capture(boot);
-    capture.head_json = head_of(boot, capture);
     std::vector<std::size_t> ends;
     for (std::size_t i = 0; i < capture.checkpoints.size(); ++i) {
         const Checkpoint& checkpoint = boot.checkpoints()[i];
-        capture.checkpoints[i].other_json = "{\"cycle\": " + std::to_string(checkpoint.machine.now.count()) + "}";
+        capture.checkpoints[i].other_json = with_cycle(capture.checkpoints[i].other_json, checkpoint.machine.now);
         ends.push_back(checkpoint.journal_size);
     }
     std::string document = formats::capture_to_json(capture);

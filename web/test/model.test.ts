@@ -285,6 +285,15 @@ describe('Owners of physical memory', () => {
     expect(size('table')).toBe(BigInt(checkpoint.tables.length + checkpoint.loose.length) << 12n);
     expect(owners.find((segment) => segment.kind === 'text')).toMatchObject({ start: 0x1000000n, end: 0x2000000n });
   });
+  test('a reservation has the name of the function that asked for it', () => {
+    const checkpoint = at(boot4g, 'buddy.entry');
+    const owners = ownersOf(boot4g, checkpoint, mappingsOf(checkpoint, checkpoint.ownRoot));
+    // memblock_calls of the capture: request by acpi_parse_hpet, then reserve 0x17ffc9f00 … + 0x49.
+    expect(owners.find(({ start }) => start === 0x17ffc9f00n)).toMatchObject({
+      end: 0x17ffc9f49n,
+      label: 'memblock: acpi_parse_hpet',
+    });
+  });
   test('the strip cuts holes short and finds its way back', () => {
     const scale = makeScale([
       { start: 0n, end: 1n << 31n, toScale: true },

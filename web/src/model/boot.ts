@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** A boot as objects: checkpoints with their tables, made from the document and checked on the way. */
-import type { CheckpointData, ExplorerData } from '../data/contract';
+import type { CheckpointData, ExplorerData, LayoutData } from '../data/contract';
 import { parseHex } from './hex';
 import { asLevel, slotAddress, type Level } from './level';
 import { isTable, baseOf } from './entry';
@@ -55,7 +55,7 @@ export class Checkpoint {
     for (const root of data.extra_roots ?? []) {
       this.roots.push({ name: root.name, pa: parseHex(root.pa), levels: root.levels === 5 ? 5 : 4 });
     }
-    this.regions = kernelRegions(levels, boot.data.layout);
+    this.regions = kernelRegions(levels, { ...boot.data.layout, ...basesOf(data) });
     this.stage = stageOf(data);
     this.readTables();
   }
@@ -140,6 +140,16 @@ export class Checkpoint {
     for (const root of this.roots) visit(root, root.pa, root.levels, 0n);
     return places;
   }
+}
+
+/** The kernel's own variables, where a checkpoint has them: KASLR sets them in the middle of the boot. */
+function basesOf({ globals }: CheckpointData): LayoutData {
+  const bases: LayoutData = {};
+  for (const name of ['page_offset_base', 'vmalloc_base', 'vmemmap_base'] as const) {
+    const value = globals?.[name];
+    if (typeof value === 'string') bases[name] = value;
+  }
+  return bases;
 }
 
 const key = (pa: bigint, level: Level): string => `${pa.toString(16)}.${level}`;

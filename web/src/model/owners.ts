@@ -129,6 +129,45 @@ export function e820At(boot: Boot, checkpoint: Checkpoint): E820Data[] {
   return boot.data.boot_params?.e820 ?? [];
 }
 
+/**
+ * Who asked for each reservation, by the calls that the boot recorded. A request ("alloc_try_nid", …) is followed by the
+ * "reserve" that it made; what is freed again belongs to nobody.
+ */
+export function reservedBy(boot: Boot, checkpoint: Checkpoint): Segment[] {
+  const claims: Claim<Owner>[] = [];
+  for (const { data } of boot.checkpoints.slice(0, checkpoint.index + 1)) {
+    let request = '';
+    for (const call of data.memblock_calls ?? []) {
+      if (call.base === undefined || call.size === undefined) {
+        request = callerName(call.by);
+        continue;
+      }
+      const bounds = range(call.base, call.size);
+      if (call.op === 'reserve')
+        claims.push({ ...bounds, kind: 'memblock', label: request || callerName(call.by), priority: 0 });
+      else if (call.op.includes('free')) claims.push({ ...bounds, kind: 'ram', label: '', priority: 0 });
+      request = '';
+    }
+  }
+  return flatten(claims).filter(({ kind, label }) => kind === 'memblock' && label !== '');
+}
+
+/** "alloc_node_data+0x46/0x120" is alloc_node_data. */
+const callerName = (by: string | undefined): string => (by ?? '').replace(/\+0x.*$/, '');
+
+/** The parts of `pieces` that lie in one of `regions`; both rise. */
+function inside(pieces: Segment[], regions: { start: bigint; end: bigint }[]): Segment[] {
+  return pieces.flatMap((piece) =>
+    regions
+      .filter(({ start, end }) => start < piece.end && end > piece.start)
+      .map(({ start, end }) => ({
+        ...piece,
+        start: start > piece.start ? start : piece.start,
+        end: end < piece.end ? end : piece.end,
+      })),
+  );
+}
+
 /** The last memblock known at a checkpoint; undefined before the first. */
 function memblockAt(boot: Boot, checkpoint: Checkpoint): MemblockRegionData[] | undefined {
   for (let i = checkpoint.index; i >= 0; i--) {
@@ -145,8 +184,10 @@ export function ownersOf(boot: Boot, checkpoint: Checkpoint, mappings: MappingLi
   };
   for (const { start, size, type } of e820At(boot, checkpoint))
     add(range(start, size), e820Kind(type), e820Name(type), type === 1 ? 0 : 1);
-  for (const { base, size } of memblockAt(boot, checkpoint) ?? [])
-    add(range(base, size), 'memblock', 'memblock reservation', 2);
+  const reserved = (memblockAt(boot, checkpoint) ?? []).map(({ base, size }) => range(base, size));
+  for (const region of reserved) add(region, 'memblock', 'memblock reservation', 2);
+  for (const piece of inside(reservedBy(boot, checkpoint), reserved))
+    add(piece, 'memblock', `memblock: ${piece.label}`, 2);
   addImage(boot, checkpoint, add);
   const ramdisk = boot.data.boot_params?.ramdisk;
   if (ramdisk && ramdisk.size > 0) add(range(ramdisk.start, ramdisk.size), 'initrd', 'initrd', 4);

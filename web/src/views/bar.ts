@@ -132,17 +132,11 @@ export class Bar {
   }
 
   private drawRegions(context: CanvasRenderingContext2D, width: number, x: (index: number) => number): void {
-    const { focus, base } = this.content as BarContent;
-    const slot = slotSize(this.level);
     const palette = this.context.palette();
     context.font = `11px ${palette.colour('font')}`;
     context.textBaseline = 'middle';
-    const last = slotAddress(base, this.level, ENTRIES - 1, focus.root.levels) + slot - 1n;
-    const topBar = this.level === focus.root.levels;
     let textEnd = -10;
-    for (const region of regionsIn(focus.checkpoint.regions, base, last)) {
-      const from = topBar || region.start > base ? indexIn(region.start, base, slot, topBar) : 0;
-      const to = topBar || region.last < last ? indexIn(region.last, base, slot, topBar) + 1 : ENTRIES;
+    for (const { from, to, label } of this.regionSpans()) {
       const left = x(from) + 0.5;
       const right = Math.max(left + 2, Math.min(x(to), width) - 1);
       context.strokeStyle = palette.colour('rule-strong');
@@ -152,15 +146,31 @@ export class Bar {
       context.lineTo(right, LANE - 5);
       context.lineTo(right, LANE - 1);
       context.stroke();
-      const label = this.level <= 2 && to - from >= ENTRIES ? region.name : region.short;
       const wide = context.measureText(label).width;
       const at = Math.min(Math.max(left, (left + right - wide) / 2), width - wide);
-      if (at > textEnd + 6) {
-        context.fillStyle = palette.colour('ink-soft');
-        context.fillText(label, at, 5);
-        textEnd = at + wide;
-      }
+      if (at <= textEnd + 6) continue;
+      context.fillStyle = palette.colour('ink-soft');
+      context.fillText(label, at, 5);
+      textEnd = at + wide;
     }
+  }
+
+  /** The regions that lie in this table, in slots; of several in one slot the kernel image gives the name. */
+  private regionSpans(): { from: number; to: number; label: string }[] {
+    const { focus, base } = this.content as BarContent;
+    const slot = slotSize(this.level);
+    const last = slotAddress(base, this.level, ENTRIES - 1, focus.root.levels) + slot - 1n;
+    const topBar = this.level === focus.root.levels;
+    const spans: { from: number; to: number; label: string }[] = [];
+    for (const region of regionsIn(focus.checkpoint.regions, base, last)) {
+      const from = topBar || region.start > base ? indexIn(region.start, base, slot, topBar) : 0;
+      const to = topBar || region.last < last ? indexIn(region.last, base, slot, topBar) + 1 : ENTRIES;
+      const label = this.level <= 2 && to - from >= ENTRIES ? region.name : region.short;
+      const previous = spans[spans.length - 1];
+      if (!previous || previous.from !== from || previous.to !== to) spans.push({ from, to, label });
+      else if (region.short === 'kernel image') previous.label = label;
+    }
+    return spans;
   }
 
   /** Numbers of the slots where there is room for them: one by one, else the first and last of a run. */
