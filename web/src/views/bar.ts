@@ -135,23 +135,28 @@ export class Bar {
     const palette = this.context.palette();
     context.font = `11px ${palette.colour('font')}`;
     context.textBaseline = 'middle';
-    let textEnd = -10;
-    for (const { from, to, label } of this.regionSpans()) {
+    const spans = this.regionSpans().map(({ from, to, label }) => {
       const left = x(from) + 0.5;
-      const right = Math.max(left + 2, Math.min(x(to), width) - 1);
-      context.strokeStyle = palette.colour('rule-strong');
+      return { left, right: Math.max(left + 2, Math.min(x(to), width) - 1), label };
+    });
+    context.strokeStyle = palette.colour('rule-strong');
+    for (const { left, right } of spans) {
       context.beginPath();
       context.moveTo(left, LANE - 1);
       context.lineTo(left, LANE - 5);
       context.lineTo(right, LANE - 5);
       context.lineTo(right, LANE - 1);
       context.stroke();
+    }
+    // Where names do not all fit, the great regions come first.
+    const taken: [number, number][] = [];
+    context.fillStyle = palette.colour('ink-soft');
+    for (const { left, right, label } of [...spans].sort((a, b) => rank(a.label) - rank(b.label))) {
       const wide = context.measureText(label).width;
-      const at = Math.min(Math.max(left, (left + right - wide) / 2), width - wide);
-      if (at <= textEnd + 6) continue;
-      context.fillStyle = palette.colour('ink-soft');
+      const at = Math.min(Math.max(0, (left + right - wide) / 2), width - wide);
+      if (taken.some(([from, to]) => at < to + 6 && at + wide > from - 6)) continue;
       context.fillText(label, at, 5);
-      textEnd = at + wide;
+      taken.push([at, at + wide]);
     }
   }
 
@@ -338,6 +343,9 @@ export class Bar {
     bars[bars.indexOf(this.slider) + step]?.focus();
   }
 }
+
+const GREAT = ['kernel image', 'direct map', 'user', 'vmemmap', 'vmalloc'];
+const rank = (label: string): number => (GREAT.includes(label) ? GREAT.indexOf(label) : GREAT.length);
 
 function drawCut(context: CanvasRenderingContext2D, middle: number, top: number, bottom: number, colour: string): void {
   context.strokeStyle = colour;
