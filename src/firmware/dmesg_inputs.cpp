@@ -121,6 +121,7 @@ const DmesgReader::Rule DmesgReader::rules[] = {
     {"MTRR default type: ", &DmesgReader::mtrr_default},
     {"found SMP MP-table at ", &DmesgReader::mp_table},
     {"ACPI: Reserving ", &DmesgReader::acpi_reserving},
+    {"Reserving Intel graphics ", &DmesgReader::graphics},
     {"ACPI: ", &DmesgReader::acpi_table},
     {"update ", &DmesgReader::update},
     {"e820 update range: ", &DmesgReader::update_old},
@@ -353,6 +354,15 @@ bool DmesgReader::acpi_reserving(TextScan scan) {
     if (scan.past(" table memory at ")) {
         if (const auto range = scan_range(scan)) {
             record_.acpi_reserved.push_back(*range);
+        }
+    }
+    return true;
+}
+
+bool DmesgReader::graphics(TextScan scan) {
+    if (scan.past(" at ")) {
+        if (const auto range = scan_range(scan)) {
+            record_.graphics.push_back(*range);
         }
     }
     return true;

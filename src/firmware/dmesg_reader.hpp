@@ -17,6 +17,8 @@ public:
     void read_line(std::string_view line, std::size_t number);
     /// @throws Error  when there was no map
     [[nodiscard]] MachineRecord take();
+    /// What was read so far.
+    [[nodiscard]] const MachineRecord& record() const noexcept { return record_; }
 
 private:
     enum class Section { none, zones };
@@ -46,6 +48,7 @@ private:
     bool mtrr_range(TextScan scan);
     bool mp_table(TextScan scan);
     bool acpi_reserving(TextScan scan);
+    bool graphics(TextScan scan);
     bool acpi_table(TextScan scan);
     [[nodiscard]] E820Entry map_entry(TextScan scan) const;
 

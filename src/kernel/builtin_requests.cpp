@@ -157,7 +157,7 @@ private:
             return;
         }
         const bool after_6_11 = facts_.inputs.series.major * 100 + facts_.inputs.series.minor >= 612;
-        for (std::uint64_t i = 0; i < facts_.nr_node_ids + (after_6_11 ? 1 : 4); ++i) {
+        for (std::uint64_t i = 0; i < facts_.state.nr_node_ids + (after_6_11 ? 1 : 4); ++i) {
             small(8, "alloc_bootmem_cpumask_var");
         }
     }
@@ -265,8 +265,8 @@ private:
 
 }  // namespace
 
-std::vector<NosaveRegion> register_nosave_regions(std::span<const E820Entry> e820, std::uint64_t limit_pfn,
-                                                  bool merge) {
+std::vector<NosaveRegion> register_nosave_regions(std::span<const E820Entry> e820, std::uint64_t limit_pfn, bool merge,
+                                                  std::uint64_t first_pfn) {
     std::vector<NosaveRegion> regions;
     const auto add = [&](std::uint64_t start, std::uint64_t end) {
         if (start >= end) {
@@ -278,7 +278,7 @@ std::vector<NosaveRegion> register_nosave_regions(std::span<const E820Entry> e82
             regions.push_back({start, end});
         }
     };
-    std::uint64_t pfn = 0;
+    std::uint64_t pfn = first_pfn;
     for (const E820Entry& entry : e820) {
         const std::uint64_t first = (entry.start + page - 1) / page;
         add(pfn, first);

@@ -259,12 +259,15 @@ void memory_map_top_down(Kernel& k, std::uint64_t map_start, std::uint64_t map_e
     std::uint64_t last = real_end;
     while (last > map_start) {
         const std::uint64_t start = last > step ? std::max((last - 1) & ~(step - 1), map_start) : map_start;
-        mapped += init_range_memory_mapping(k, start, last);
+        const std::uint64_t now = init_range_memory_mapping(k, start, last);
         last = start;
         s.min_pfn_mapped = last >> page_shift;
-        if (mapped >= step) {
+        if (k.inputs.series.step_size_grows_by_32) {
+            step <<= now > mapped ? 5 : 0;
+        } else if (mapped + now >= step) {
             step <<= step_size_shift;
         }
+        mapped += now;
     }
     if (real_end < map_end) {
         init_range_memory_mapping(k, real_end, map_end);

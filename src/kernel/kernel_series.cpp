@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "pgsim/kernel/kernel_series.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <optional>
@@ -15,19 +16,25 @@ namespace {
 struct Version {
     unsigned major = 0;
     unsigned minor = 0;
+    unsigned patch = 0;
     friend auto operator<=>(Version, Version) = default;
 };
 
-/// The first "N.N" in the text.
+/// The first "N.N" in the text, with the ".N" that may follow.
 std::optional<Version> find_version(std::string_view text) {
     for (std::size_t at = text.find_first_of("0123456789"); at < text.size();
          at = text.find_first_of("0123456789", at)) {
         Version version;
         const char* const end = text.data() + text.size();
         const auto major = std::from_chars(text.data() + at, end, version.major);
-        if (major.ec == std::errc{} && major.ptr != end && *major.ptr == '.' &&
-            std::from_chars(major.ptr + 1, end, version.minor).ec == std::errc{}) {
-            return version;
+        if (major.ec == std::errc{} && major.ptr != end && *major.ptr == '.') {
+            const auto minor = std::from_chars(major.ptr + 1, end, version.minor);
+            if (minor.ec == std::errc{}) {
+                if (minor.ptr != end && *minor.ptr == '.') {
+                    std::from_chars(minor.ptr + 1, end, version.patch);
+                }
+                return version;
+            }
         }
         at = text.find_first_not_of("0123456789", at);
     }
@@ -79,6 +86,29 @@ KernelSeries series_6_12() {
     return s;
 }
 
+/// "x86/e820: Fix handling of subpage regions when calculating nosave ranges": 6.15, and the stable releases that took
+/// it over. Distributions that hide the patch level behind their own count as not having it.
+bool fixes_subpage_nosave(Version version) {
+    constexpr std::array<Version, 8> stable{
+        {{5, 4, 293}, {5, 10, 237}, {5, 15, 181}, {6, 1, 135}, {6, 6, 88}, {6, 12, 24}, {6, 13, 12}, {6, 14, 3}}};
+    return version >= Version{6, 15} || std::any_of(stable.begin(), stable.end(), [version](Version from) {
+               return version.major == from.major && version.minor == from.minor && version.patch >= from.patch;
+           });
+}
+
+/// @param enterprise  an enterprise 3.10 kernel, which has later log lines
+void take_other_releases(Version version, bool enterprise, KernelSeries& series) {
+    series.step_size_grows_by_32 = version < Version{3, 19};
+    series.total_counts_holes = version < Version{3, 13};
+    series.zone_batch_limit_pages = version < Version{4, 20} ? 128 : 256;
+    series.nosave_skips_first_entry = version < Version{3, 19};
+    series.nosave_between_ram_only = fixes_subpage_nosave(version);
+    series.initmem_line_from_numa = version < Version{3, 17} && !enterprise;
+    series.zone_limits_unclamped = version < Version{4, 0};
+    series.reserves_first_mib = version >= Version{5, 13};
+    series.managed_is_present = version >= Version{6, 11};
+}
+
 }  // namespace
 
 KernelSeries KernelSeries::of(std::string_view release) {
@@ -86,13 +116,14 @@ KernelSeries KernelSeries::of(std::string_view release) {
     if (!version) {
         throw Error{"kernel", "no version number in \"" + std::string{release} + "\""};
     }
-    if (*version >= Version{6, 12}) {
-        return series_6_12();
-    }
-    if (*version >= Version{6, 6}) {
-        return {};
-    }
-    return series_6_1();
+    KernelSeries series = *version >= Version{6, 12}  ? series_6_12()
+                          : *version >= Version{6, 6} ? KernelSeries{}
+                                                      : series_6_1();
+    series.major = version->major;
+    series.minor = version->minor;
+    series.patch = version->patch;
+    take_other_releases(*version, release.find(".el7") != std::string_view::npos, series);
+    return series;
 }
 
 }  // namespace pgsim::kernel

@@ -17,7 +17,8 @@ namespace pgsim::kernel {
 namespace {
 
 constexpr std::uint64_t fixmap_top = 0xffff'ffff'ff7f'f000;
-constexpr std::uint64_t real_mode_blob_bytes = 28672;  // Debian's blob [R5.24]
+constexpr std::uint64_t real_mode_blob_bytes = 28672;      // Debian's blob [R5.24]
+constexpr std::uint64_t old_real_mode_blob_bytes = 24576;  // as logged by kernels before 5.13
 
 // boot_params as the simulated kernel has it: what steers set-up is read back from simulated memory.
 firmware::BootParams read_boot_params(Kernel& k) {
@@ -118,7 +119,7 @@ void early_ioremap_init(Kernel& k) {
 }
 
 void reserve_real_mode(Kernel& k) {
-    std::uint64_t size = real_mode_blob_bytes;
+    std::uint64_t size = k.inputs.series.reserves_first_mib ? real_mode_blob_bytes : old_real_mode_blob_bytes;
     if (k.inputs.layout.has("real_mode_blob") && k.inputs.layout.has("real_mode_blob_end")) {
         size = (k.symbol("real_mode_blob_end") - k.symbol("real_mode_blob") + 4095) & ~std::uint64_t{4095};
     }
@@ -126,7 +127,11 @@ void reserve_real_mode(Kernel& k) {
     if (area) {
         k.state.real_mode_header = k.va(area->value()).value();
     }
-    k.memblock.reserve(0, 0x10'0000, "reserve_real_mode");
+    if (k.inputs.series.reserves_first_mib) {
+        k.memblock.reserve(0, 0x10'0000, "reserve_real_mode");
+    } else if (area) {
+        k.memblock.reserve(area->value(), size, "reserve_real_mode");
+    }
 }
 
 void setup_arch_before_direct_map(Kernel& k) {

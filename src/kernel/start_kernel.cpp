@@ -48,12 +48,8 @@ public:
 
 private:
     static std::vector<MemblockRequest> built_in(const Kernel& k) {
-        return builtin_requests({.inputs = k.inputs,
-                                 .state = k.state,
-                                 .memblock = k.memblock,
-                                 .zones = k.zones,
-                                 .e820 = k.e820.entries(),
-                                 .nr_node_ids = std::max<std::uint64_t>(k.numa.nodes.size(), 1)});
+        return builtin_requests(
+            {.inputs = k.inputs, .state = k.state, .memblock = k.memblock, .zones = k.zones, .e820 = k.e820.entries()});
     }
 
     std::optional<PhysAddr> allocate(const MemblockRequest& r) {

@@ -80,6 +80,7 @@ Checkpoint take(const kernel::Kernel& kernel, const kernel::BootStage& stage) {
     checkpoint.kernel = kernel.state;
     checkpoint.memblock = kernel.memblock;
     checkpoint.e820 = kernel.e820.entries();
+    checkpoint.e820_printed = kernel.e820.printed();
     checkpoint.numa = kernel.numa;
     checkpoint.zones = kernel.zones;
     checkpoint.free_areas = kernel.free_areas;

@@ -122,6 +122,46 @@ std::vector<firmware::SetupData> setup_data_of(const MachineRecord& record) {
     return nodes;
 }
 
+/// mem= and memmap= on the command line: what the kernel calls a user-defined map.
+bool has_map_parameters(std::string_view line) {
+    for (const kernel::CommandLineArgument& argument : kernel::split_command_line(line)) {
+        if (argument.name == "mem" || argument.name == "memmap") {
+            return true;
+        }
+    }
+    return false;
+}
+
+/// The map; where the log shows that parameters changed it, but not which, the map that they led to.
+void take_map(const MachineRecord& record, BootScenario& scenario) {
+    const bool unknown_parameters =
+        record.e820_user_defined && !has_map_parameters(scenario.inputs.boot_params.cmdline);
+    scenario.inputs.boot_params.e820 = unknown_parameters ? *record.e820_user_defined : record.e820;
+    if (unknown_parameters) {
+        scenario.assumptions.emplace_back("the firmware's map is the user-defined one: the log has no mem= or memmap=");
+    }
+}
+
+/// Zones that this build has not got: the lowest zone that its log names begins where they would lie.
+void take_zones(const MachineRecord& record, BootScenario& scenario) {
+    constexpr std::uint64_t end_of_dma = 16 * MiB;
+    if (record.zone_ranges.empty() || !record.zone_ranges.front().range) {
+        return;
+    }
+    const firmware::LogZone& lowest = record.zone_ranges.front();
+    if (lowest.range->start >= end_of_dma) {
+        return;  // the lines above it are lost
+    }
+    if (lowest.zone != "DMA") {
+        scenario.inputs.config.set("ZONE_DMA", "n");
+        scenario.assumptions.emplace_back("the kernel was built without ZONE_DMA");
+    }
+    if (lowest.zone == "Normal") {
+        scenario.inputs.config.set("ZONE_DMA32", "n");
+        scenario.assumptions.emplace_back("the kernel was built without ZONE_DMA32");
+    }
+}
+
 void take_numa(const MachineRecord& record, BootScenario& scenario) {
     firmware::NumaDescription& numa = scenario.inputs.numa;
     if (!record.srat_memory) {
@@ -144,7 +184,6 @@ void take_numa(const MachineRecord& record, BootScenario& scenario) {
 
 void take_loader(const MachineRecord& record, BootScenario& scenario) {
     firmware::BootParams& params = scenario.inputs.boot_params;
-    params.e820 = record.e820;
     params.efi = record.firmware == "uefi";
     if (!params.efi) {
         params.ebda_segment = 0x9fc0;
@@ -237,7 +276,9 @@ BootScenario scenario_from_record(const MachineRecord& record) {
     use_cpu(scenario, "max,-la57");
     take_cpu(record, scenario);
     take_command_line(record, scenario);
+    take_map(record, scenario);
     take_loader(record, scenario);
+    take_zones(record, scenario);
     take_numa(record, scenario);
     take_acpi(record, scenario);
     place_kernel(scenario);

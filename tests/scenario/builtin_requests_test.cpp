@@ -18,8 +18,7 @@ std::vector<MemblockRequest> list_for(const Checkpoint& checkpoint, const BootSc
                                      .state = checkpoint.kernel,
                                      .memblock = checkpoint.memblock,
                                      .zones = checkpoint.zones,
-                                     .e820 = checkpoint.e820,
-                                     .nr_node_ids = std::max<std::uint64_t>(checkpoint.numa.nodes.size(), 1)});
+                                     .e820 = checkpoint.e820});
 }
 
 /// How many tables the CPU entry area takes is found out by the port that maps it.

@@ -10,6 +10,7 @@ void add_boot(CLI::App& app);
 void add_compare(CLI::App& app);
 void add_diff(CLI::App& app);
 void add_dump(CLI::App& app);
+void add_machine(CLI::App& app);
 void add_presets(CLI::App& app);
 void add_stats(CLI::App& app);
 void add_vectors(CLI::App& app);

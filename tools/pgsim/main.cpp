@@ -26,6 +26,7 @@ int run(int argc, char** argv) {
     pgsim::cli::add_stats(app);
     pgsim::cli::add_diff(app);
     pgsim::cli::add_compare(app);
+    pgsim::cli::add_machine(app);
     pgsim::cli::add_vectors(app);
     pgsim::cli::add_presets(app);
     const auto is_called = [&](const CLI::App* command) { return command->check_name(argv[1]); };

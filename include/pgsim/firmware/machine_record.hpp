@@ -142,6 +142,7 @@ struct MachineRecord {
     std::vector<AcpiTable> acpi_tables;
     std::vector<LogRange> acpi_reserved;  ///< "ACPI: Reserving … table memory at"
     std::optional<LogRange> mp_table;     ///< "found SMP MP-table at"
+    std::vector<LogRange> graphics;       ///< "Reserving Intel graphics memory at": the quirk adds it to the map
     std::vector<LogRange> efi_removed;    ///< "efi: Remove memNN: MMIO range"
 
     // what the kernel made of it

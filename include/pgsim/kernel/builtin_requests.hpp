@@ -20,7 +20,6 @@ struct BuiltinRequestFacts {
     const Memblock& memblock;
     const ZoneState& zones;
     std::span<const firmware::E820Entry> e820;  ///< the kernel's own table
-    std::uint64_t nr_node_ids = 1;
 };
 
 /// What the subsystems of a plain Debian (or defconfig) kernel on one processor ask memblock for between free_area_init
@@ -37,6 +36,7 @@ struct NosaveRegion {
     friend bool operator==(const NosaveRegion&, const NosaveRegion&) = default;
 };
 [[nodiscard]] std::vector<NosaveRegion> register_nosave_regions(std::span<const firmware::E820Entry> e820,
-                                                                std::uint64_t limit_pfn, bool merge = true);
+                                                                std::uint64_t limit_pfn, bool merge = true,
+                                                                std::uint64_t first_pfn = 0);
 
 }  // namespace pgsim::kernel

@@ -33,6 +33,7 @@ struct Checkpoint {
     kernel::KernelState kernel;
     kernel::Memblock memblock;
     std::vector<firmware::E820Entry> e820;  ///< the kernel's own table
+    std::vector<std::string> e820_printed;  ///< what changing it has printed so far
     kernel::NumaState numa;
     kernel::ZoneState zones;
     std::vector<kernel::ZoneFreeArea> free_areas;  ///< after memblock_free_all; else empty
