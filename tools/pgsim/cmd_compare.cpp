@@ -11,6 +11,7 @@
 #include "common.hpp"
 #include "pgsim/base/error.hpp"
 #include "pgsim/formats/text_file.hpp"
+#include "pgsim/scenario/boot.hpp"
 #include "pgsim/scenario/capture_comparison.hpp"
 
 namespace pgsim::cli {
@@ -23,6 +24,7 @@ struct Options {
     formats::CompareOptions compare;
     bool list_left_out = false;
     bool json = false;
+    bool markdown = false;
 };
 
 nlohmann::ordered_json as_json(const std::string& name, const formats::Comparison& comparison) {
@@ -91,6 +93,36 @@ std::string name_of_file(const std::string& path) {
     return name;
 }
 
+// "entries" or "entries (N differ)" of one checkpoint; "-" when the capture does not have it.
+std::string markdown_cell(const formats::Comparison& comparison, std::string_view checkpoint) {
+    for (const formats::CheckpointComparison& one : comparison.checkpoints) {
+        if (one.name == checkpoint) {
+            return one.difference_count == 0 ? fmt::format("{}", one.entries)
+                                             : fmt::format("{} (**{} differ**)", one.entries, one.difference_count);
+        }
+    }
+    return "-";
+}
+
+// One row a capture, one column a checkpoint: how many entries were compared, and how many of them differ.
+std::string markdown_row(const std::string& name, const formats::Comparison& comparison) {
+    std::string row = "| " + name + " |";
+    for (const std::string& checkpoint : checkpoint_names()) {
+        row += ' ' + markdown_cell(comparison, checkpoint) + " |";
+    }
+    return row + fmt::format(" {} | {} |\n", comparison.entries(), comparison.differences());
+}
+
+std::string markdown_head() {
+    std::string names = "| capture |";
+    std::string rule = "| --- |";
+    for (const std::string& checkpoint : checkpoint_names()) {
+        names += ' ' + checkpoint + " |";
+        rule += " ---: |";
+    }
+    return names + " entries | differences |\n" + rule + " ---: | ---: |\n";
+}
+
 std::string left_out_text() {
     std::string text;
     for (const formats::NotCompared& item : formats::not_compared()) {
@@ -120,6 +152,9 @@ void compare(const Options& options) {
     Totals totals;
     auto json = nlohmann::ordered_json::array();
     Progress progress;
+    if (options.markdown) {
+        print(markdown_head());
+    }
     for (const std::string& path : options.captures) {
         progress.show(fmt::format("comparing {}/{}: {}", totals.captures + 1, options.captures.size(), path));
         const std::string name = name_of_file(path);
@@ -127,6 +162,8 @@ void compare(const Options& options) {
         totals.add(result);
         if (options.json) {
             json.push_back(as_json(name, result));
+        } else if (options.markdown) {
+            print(markdown_row(name, result));
         } else {
             progress.clear();
             print(as_text(name, result) + fmt::format("{}: {} checkpoints, {} entries, {} differences\n", name,
@@ -137,6 +174,12 @@ void compare(const Options& options) {
     progress.clear();
     if (options.json) {
         print(json.dump(1) + '\n');
+    } else if (options.markdown) {
+        std::string blanks;
+        for (std::size_t i = 0; i < checkpoint_names().size(); ++i) {
+            blanks += " |";
+        }
+        print(fmt::format("| all {} |{} {} | {} |\n", totals.captures, blanks, totals.entries, totals.differences));
     } else if (totals.captures > 1) {
         print(fmt::format("{} captures, {} checkpoints, {} entries, {} differences in {} captures\n", totals.captures,
                           totals.checkpoints, totals.entries, totals.differences, totals.differing));
@@ -161,6 +204,7 @@ void add_compare(CLI::App& app) {
     command->add_option("--show", options->compare.max_listed, "list so many differences a checkpoint")
         ->capture_default_str();
     command->add_flag("--list-left-out", options->list_left_out, "what is in captures but not compared, and why");
+    command->add_flag("--markdown", options->markdown, "a table: captures by checkpoints, as docs/exactness.md has it");
     command->add_flag("--json", options->json, "machine-readable output");
     command->callback([options] { compare(*options); });
 }
