@@ -6,6 +6,9 @@
 #include <cstring>
 #include <span>
 
+#include "pgsim/base/error.hpp"
+#include "pgsim/base/level.hpp"
+
 namespace pgsim::firmware {
 
 namespace {
@@ -40,7 +43,69 @@ void put(PhysicalMemory& memory, std::uint64_t address, T value) {
     memory.load(PhysAddr{address}, std::as_bytes(std::span{&value, 1}));
 }
 
+// Tables that are taken one after the other from the loader's place.
+class LoaderTables {
+public:
+    LoaderTables(PhysicalMemory& memory, const BootParams& params)
+        : memory_{memory}, next_{params.loader_tables}, levels_{params.loader_levels}, root_{take()} {}
+
+    void map_gib(std::uint64_t address) {
+        PhysAddr table = root_;
+        for (unsigned level = levels_; level > 2; --level) {
+            const PhysAddr entry = table + 8 * index_at(static_cast<Level>(level), address);
+            if (memory_.read64(entry) == 0) {
+                put(memory_, entry.value(), take().value() | pointer);
+            }
+            table = PhysAddr{memory_.read64(entry) & table_mask};
+        }
+        for (std::uint64_t i = 0; i < 512; ++i) {
+            put(memory_, table.value() + 8 * i, ((address & ~gib_mask) + i * 0x20'0000) | large_page);
+        }
+    }
+
+    [[nodiscard]] PhysAddr root() const { return root_; }
+
+private:
+    static constexpr std::uint64_t pointer = 0x23;      // P RW A
+    static constexpr std::uint64_t large_page = 0xe3;   // P RW A D PS
+    static constexpr std::uint64_t gib_mask = 0x3fff'ffff;
+    static constexpr std::uint64_t table_mask = 0x000f'ffff'ffff'f000;
+    static constexpr unsigned most_tables = 16;
+
+    PhysAddr take() {
+        if (taken_ == most_tables) {
+            throw Error{"loader tables", "the loader's one-to-one map needs more than 16 pages"};
+        }
+        ++taken_;
+        const PhysAddr table = next_;
+        next_ += frame_bytes;
+        return table;
+    }
+
+    PhysicalMemory& memory_;
+    PhysAddr next_;
+    unsigned levels_;
+    unsigned taken_ = 0;
+    PhysAddr root_;
+};
+
 }  // namespace
+
+PhysAddr load_identity_map(PhysicalMemory& memory, const BootParams& params, const std::vector<PhysRange>& more) {
+    constexpr std::uint64_t gib = 0x4000'0000;
+    LoaderTables tables{memory, params};
+    for (std::uint64_t at = 0; at < 4 * gib; at += gib) {
+        tables.map_gib(at);
+    }
+    for (const PhysRange& range : more) {
+        for (std::uint64_t at = range.start().value() & ~(gib - 1); at < range.end().value(); at += gib) {
+            if (at >= 4 * gib) {
+                tables.map_gib(at);
+            }
+        }
+    }
+    return tables.root();
+}
 
 void map_physical_memory(PhysicalMemory& memory, const BootParams& params, const std::vector<PhysRange>& more) {
     for (const E820Table* table : {&params.e820_firmware, &params.e820}) {
@@ -82,6 +147,12 @@ void load_boot_params(PhysicalMemory& memory, const BootParams& params) {
         put(memory, at, i + 1 < params.setup_data.size() ? params.setup_data[i + 1].address.value() : std::uint64_t{0});
         put(memory, at + 8, node.type);
         put(memory, at + 12, node.length);
+        for (std::size_t entry = 0; entry < node.e820_ext.size(); ++entry) {
+            const std::uint64_t place = at + 16 + 20 * entry;
+            put(memory, place, node.e820_ext[entry].start);
+            put(memory, place + 8, node.e820_ext[entry].size);
+            put(memory, place + 16, static_cast<std::uint32_t>(node.e820_ext[entry].type));
+        }
     }
 }
 

@@ -263,6 +263,9 @@ void startup_32(Kernel& k) {
     const auto origin = k.origin("startup_32", "R1.5");
     DecompressorState& d = k.decompressor;
     d.load = k.inputs.boot_params.load_address.value();
+    if (k.inputs.boot_params.protocol == firmware::BootProtocol::bits64) {
+        return;  // R0.1: the loader enters behind this function
+    }
     verify_cpu(k);
     compute_target(k);
     push_on_stack(k, d.load);

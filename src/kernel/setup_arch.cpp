@@ -9,14 +9,15 @@
 #include "pgsim/kernel/cpu_setup.hpp"
 #include "pgsim/kernel/crashkernel.hpp"
 #include "pgsim/kernel/early_fault.hpp"
+#include "pgsim/kernel/early_ioremap.hpp"
 #include "pgsim/kernel/fixmap.hpp"
 #include "pgsim/kernel/kernel.hpp"
+#include "pgsim/kernel/setup_data.hpp"
 
 namespace pgsim::kernel {
 
 namespace {
 
-constexpr std::uint64_t fixmap_top = 0xffff'ffff'ff7f'f000;
 constexpr std::uint64_t real_mode_blob_bytes = 28672;      // Debian's blob [R5.24]
 constexpr std::uint64_t old_real_mode_blob_bytes = 24576;  // as logged by kernels before 5.13
 
@@ -38,6 +39,7 @@ firmware::BootParams read_boot_params(Kernel& k) {
         entry.type = static_cast<firmware::E820Type>(type);
         params.e820.push_back(entry);
     }
+    params.setup_data = read_setup_data(k);
     params.base_memory_kb = k.memory.read16(k.va(0x413));
     params.ebda_segment = k.memory.read16(k.va(0x40e));
     return params;
@@ -73,6 +75,11 @@ void find_ranges_of_ram(Kernel& k) {
 
 void e820_setup(Kernel& k, const firmware::BootParams& params) {
     k.e820.memory_setup(params);
+    for (const firmware::SetupData& node : params.setup_data) {
+        if (node.type == firmware::setup_e820_ext) {
+            k.e820.add_setup_data_entries(node.e820_ext);
+        }
+    }
     if (!k.inputs.cpu.has(Feature::nx)) {
         k.state.supported_pte_mask &= ~(std::uint64_t{1} << 63);
     }
@@ -103,21 +110,6 @@ void early_acpi_boot_init(Kernel& k) {
 
 }  // namespace
 
-void early_ioremap_init(Kernel& k) {
-    const auto origin = k.origin("early_ioremap_init", "R5.23");
-    k.memory.fill(k.symbol("bm_pte"), 4096);
-    // FIX_BTMAP_BEGIN's slot: just below the level-1 tables of the fixmap.
-    const unsigned count = k.inputs.config.enabled("DEBUG_KMAP_LOCAL_FORCE_MAP") ? 3 : 2;
-    const std::uint64_t slot = index_at(Level::pd, fixmap_top) - count;
-    const std::uint64_t va = (fixmap_top & ~std::uint64_t{0x3fff'ffff}) + (slot << 21);
-    std::uint64_t table = k.cpu().cr3 & 0x000f'ffff'ffff'f000;
-    for (unsigned level = k.state.pgtable_l5_enabled ? 5 : 4; level > 2; --level) {
-        const std::uint64_t entry = k.memory.read64(k.va(table) + 8 * index_at(static_cast<Level>(level), va));
-        table = entry & 0x000f'ffff'ffff'f000;
-    }
-    k.memory.write64(k.va(table) + 8 * slot, k.symbol_pa("bm_pte") | 0x67);
-}
-
 void reserve_real_mode(Kernel& k) {
     std::uint64_t size = k.inputs.series.reserves_first_mib ? real_mode_blob_bytes : old_real_mode_blob_bytes;
     if (k.inputs.layout.has("real_mode_blob") && k.inputs.layout.has("real_mode_blob_end")) {
@@ -140,8 +132,16 @@ void setup_arch_before_direct_map(Kernel& k) {
     const firmware::BootParams params = read_boot_params(k);
     EarlyReservations early;
     early.kernel = PhysRange{PhysAddr{k.symbol_pa("_text")}, PhysAddr{k.symbol_pa("__end_of_kernel_reserve")}};
+    if (k.inputs.series.ibft_in_early_reserve_memory) {
+        early.ibft = find_ibft_region(k);
+    }
     early_reserve_memory(params, early, k.memblock);
     e820_setup(k, params);
+    if (!k.inputs.series.ibft_in_early_reserve_memory) {
+        for (const PhysRange& range : find_ibft_region(k)) {
+            k.memblock.reserve(range.start().value(), range.size(), "reserve_ibft_region");
+        }
+    }
     k.state.brk_end += k.inputs.brk_early_bytes;  // dmi_setup
     k.e820.add_kernel_range(PhysAddr{k.symbol_pa("_text")}, PhysAddr{k.symbol_pa("_end")});
     k.e820.trim_bios_range();

@@ -65,6 +65,18 @@ void check(const kernel::BootInputs& inputs) {
     }
 }
 
+// R0.1: in long mode, on the loader's tables.
+void enter_in_long_mode(Machine& machine, const kernel::BootInputs& inputs) {
+    const std::vector<PhysRange> places = loaded_ranges(inputs);
+    CpuState cpu = machine.cpu();
+    cpu.cr3 = firmware::load_identity_map(machine.memory(), inputs.boot_params, places).value();
+    cpu.cr0 = Cr0::pe | Cr0::et | Cr0::pg;
+    cpu.cr4 = Cr4::pae | (inputs.boot_params.loader_levels == 5 ? Cr4::la57 : 0);
+    cpu.efer = Efer::lme | Efer::lma;
+    cpu.cs_long = true;
+    machine.set_cpu_state(cpu);
+}
+
 PhysAddr root_of(const kernel::Kernel& kernel, std::string_view checkpoint) {
     if (checkpoint == "startup_64_fixups.exit") {
         return kernel.inputs.layout.pa("early_top_pgt");
@@ -132,6 +144,9 @@ Boot run(const BootScenario& scenario, const BootOptions& options) {
     Machine machine{implemented(inputs.cpu)};
     firmware::map_physical_memory(machine.memory(), inputs.boot_params, loaded_ranges(inputs));
     firmware::load_boot_params(machine.memory(), inputs.boot_params);
+    if (inputs.boot_params.protocol == firmware::BootProtocol::bits64) {
+        enter_in_long_mode(machine, inputs);
+    }
     if (options.journal) {
         boot.journal_ = std::make_shared<WriteJournal>();
         machine.memory().set_journal(boot.journal_);

@@ -17,12 +17,26 @@ struct SetupData {
     PhysAddr address;
     std::uint32_t type = 0;
     std::uint32_t length = 0;
+    std::vector<E820Entry> e820_ext{};  ///< the payload of SETUP_E820_EXT: entries that the zero page has no room for
     friend bool operator==(const SetupData&, const SetupData&) = default;
+};
+
+/// Type of a node that holds E820 entries. [spec R5.5]
+inline constexpr std::uint32_t setup_e820_ext = 1;
+
+/// How the loader enters the kernel. [spec R0.1]
+enum class BootProtocol : std::uint8_t {
+    bits32,  ///< at startup_32, in protected mode without paging
+    bits64,  ///< at load address + 0x200, in long mode on the loader's own one-to-one map
 };
 
 /// What the boot loader hands to the kernel: the fields of the zero page (struct boot_params) that matter for
 /// memory, where it lies, and the two BIOS words that the kernel reads besides it. [spec R0.1, R0.2]
 struct BootParams {
+    BootProtocol protocol = BootProtocol::bits32;
+    /// bits64: where the loader keeps its page tables; it needs 16 pages there.
+    PhysAddr loader_tables{0x8'0000};
+    unsigned loader_levels = 4;   ///< bits64: 4 or 5, the paging mode in which the loader enters
     PhysAddr address;             ///< of the structure itself, 4096 bytes
     PhysAddr load_address;        ///< where byte 0 of the protected-mode image was put
     std::uint32_t init_size = 0;  ///< bytes that the kernel needs at its run-time place [spec R0.5]

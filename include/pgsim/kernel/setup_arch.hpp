@@ -15,10 +15,6 @@ void setup_arch_numa(Kernel& kernel);
 /// setup_arch from initmem_init's return to paging_init. [spec R7.1]
 void setup_arch_before_paging_init(Kernel& kernel);
 
-/// early_ioremap_init: hangs bm_pte into level2_fixmap_pgt, reaching the tables from CR3 through the direct map.
-/// [linux-6.6 arch/x86/mm/ioremap.c; spec R5.23]
-void early_ioremap_init(Kernel& kernel);
-
 /// [linux-6.6 arch/x86/realmode/init.c; spec R5.24]
 void reserve_real_mode(Kernel& kernel);
 
