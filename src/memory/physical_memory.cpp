@@ -163,6 +163,7 @@ std::byte* PhysicalMemory::writable_frame(std::uint64_t pfn) {
         copy->bytes = place->bytes;
         detail::release_frame(place);
         place = copy.release();
+        ++layout_generation_;
     }
     std::byte* const bytes = place->bytes.data();
     slot = {pfn, bytes, uniform_frame(*regions_, pfn, RegionKind::ram)};
@@ -192,6 +193,13 @@ std::uint32_t PhysicalMemory::read32(PhysAddr address) const {
     std::uint32_t value = 0;
     read_piece(address, std::as_writable_bytes(std::span{&value, 1}));
     return value;
+}
+
+const std::byte* PhysicalMemory::resident_frame(Pfn frame) const {
+    const std::uint64_t pfn = frame.value();
+    const bool plain = uniform_frame(*regions_, pfn, RegionKind::ram) || uniform_frame(*regions_, pfn, RegionKind::rom);
+    const detail::Frame* const found = plain ? detail::find_frame(root_.node_, pfn) : nullptr;
+    return found == nullptr ? nullptr : found->bytes.data();
 }
 
 std::uint64_t PhysicalMemory::peek64(PhysAddr address) const {
@@ -354,6 +362,7 @@ std::uint64_t PhysicalMemory::resident_frames() const noexcept {
 }
 
 void PhysicalMemory::drop_caches() noexcept {
+    ++layout_generation_;
     read_cache_.fill({});
     write_cache_.fill({});
     source_frame_pfn_ = ~std::uint64_t{0};

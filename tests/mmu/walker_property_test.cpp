@@ -4,6 +4,7 @@
 
 #include "naive_walker.hpp"
 #include "pgsim/base/units.hpp"
+#include "pgsim/mmu/lean_walker.hpp"
 #include "pgsim/mmu/mmu.hpp"
 #include "random_world.hpp"
 
@@ -65,6 +66,7 @@ TEST_CASE("The walker agrees with a naive reading of the manual in every mode", 
         for (int r = 0; r < registers_a_world; ++r) {
             const PagingControls controls = world.controls(mode);
             const Walker walker{world.memory(), controls};
+            const LeanWalker lean_walker{world.memory(), controls};
             for (int a = 0; a < accesses_a_register_set; ++a) {
                 const std::uint64_t linear = world.linear(mode);
                 const Access access = world.access();
@@ -78,6 +80,10 @@ TEST_CASE("The walker agrees with a naive reading of the manual in every mode", 
                 const bool lean_should = expected.kind == NaiveResult::Kind::ok && expected.changed.empty();
                 if (lean.has_value() != lean_should || (lean && lean->value() != expected.phys)) {
                     FAIL("the lean path differs: " << to_string(walk));
+                }
+                const auto leanest = lean_walker.translate(VirtAddr{linear}, access);
+                if (static_cast<bool>(leanest) != lean_should || (leanest && (*leanest).value() != expected.phys)) {
+                    FAIL("the lean walker differs: " << to_string(walk));
                 }
                 (expected.kind == NaiveResult::Kind::ok ? translated : faulted) += 1;
             }
@@ -126,4 +132,42 @@ TEST_CASE("TLB and structure caches change no result while nobody changes the ta
         }
     }
     CHECK(hits > 10000);
+}
+
+TEST_CASE("The lean walker sees every change of the tables, also of frames that were copied or dropped",
+          "[mmu][walk]") {
+    PhysicalMemory memory;
+    memory.map_region({PhysAddr{0}, PhysAddr{1ULL << 30}}, RegionKind::ram);
+    memory.write64(PhysAddr{0x1000}, 0x2067);
+    memory.write64(PhysAddr{0x2000}, 0x3067);
+    memory.write64(PhysAddr{0x3000}, 0x4067);
+    memory.write64(PhysAddr{0x4000}, 0x10'0067);
+    PagingControls controls;
+    controls.root = PhysAddr{0x1000};
+    const LeanWalker walker{memory, controls};
+    const auto phys = [&] {
+        const auto result = walker.translate(VirtAddr{0x123});
+        return result ? (*result).value() : 0;
+    };
+    CHECK(phys() == 0x10'0123);
+    SECTION("a store to an entry") {
+        memory.write64(PhysAddr{0x4000}, 0x20'0067);
+        CHECK(phys() == 0x20'0123);
+    }
+    SECTION("a store after a snapshot, which gives the frame a new place") {
+        const MemorySnapshot before = memory.snapshot();
+        memory.write64(PhysAddr{0x4000}, 0x20'0067);
+        CHECK(phys() == 0x20'0123);
+        memory.restore(before);
+        CHECK(phys() == 0x10'0123);
+    }
+    SECTION("another table in the same place of the tree") {
+        memory.write64(PhysAddr{0x5000}, 0x30'0067);
+        memory.write64(PhysAddr{0x3000}, 0x5067);
+        CHECK(phys() == 0x30'0123);
+    }
+    SECTION("RAM that becomes a hole: all ones have reserved bits set") {
+        memory.map_region({PhysAddr{0x4000}, PhysAddr{0x5000}}, RegionKind::hole);
+        CHECK_FALSE(walker.translate(VirtAddr{0x123}));
+    }
 }

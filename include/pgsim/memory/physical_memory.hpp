@@ -118,6 +118,11 @@ public:
     [[nodiscard]] std::uint32_t read32(PhysAddr address) const;  ///< 4-byte aligned
     /// As `read64`, but leaves no trace: a read of a hole is not recorded as stray.
     [[nodiscard]] std::uint64_t peek64(PhysAddr address) const;
+    /// Where the bytes of a frame lie, for readers in a hurry: null unless RAM or ROM answers in all of it and it has
+    /// storage of its own. Valid while `layout_generation` stays the same; the contents may change meanwhile.
+    [[nodiscard]] const std::byte* resident_frame(Pfn frame) const;
+    /// Goes up whenever a pointer that `resident_frame` gave may have become wrong.
+    [[nodiscard]] std::uint64_t layout_generation() const noexcept { return layout_generation_; }
     /// Any length, any alignment.
     void read(PhysAddr address, std::span<std::byte> out) const;
 
@@ -170,6 +175,7 @@ private:
 
     detail::MemoryRoot root_;
     std::shared_ptr<const detail::RegionMap> regions_;
+    std::uint64_t layout_generation_ = 0;
     std::shared_ptr<WriteJournal> journal_;
     mutable std::vector<StrayAccess> strays_;
     mutable std::uint64_t stray_count_ = 0;
