@@ -7,6 +7,7 @@ target_sources(pgsim
         ${PROJECT_SOURCE_DIR}/include/pgsim/kernel/gfp.hpp
         ${PROJECT_SOURCE_DIR}/include/pgsim/kernel/memmap.hpp
         ${PROJECT_SOURCE_DIR}/include/pgsim/kernel/mm.hpp
+        ${PROJECT_SOURCE_DIR}/include/pgsim/kernel/mm_check.hpp
         ${PROJECT_SOURCE_DIR}/include/pgsim/kernel/mm_types.hpp
         ${PROJECT_SOURCE_DIR}/include/pgsim/kernel/processes.hpp
         ${PROJECT_SOURCE_DIR}/include/pgsim/kernel/struct_page.hpp
@@ -24,6 +25,7 @@ target_sources(pgsim
         memory.cpp
         memory_fault.cpp
         mm.cpp
+        mm_check.cpp
         mmap.cpp
         mprotect.cpp
         mremap.cpp

@@ -5,6 +5,7 @@
 
 #include "pgsim/base/error.hpp"
 #include "pgsim/base/units.hpp"
+#include "pgsim/kernel/mm_check.hpp"
 
 namespace pgsim {
 
@@ -147,10 +148,18 @@ void run_scenario(Json& scenario, const ProcessWorld::Options& options, FaultCou
             simulated = measure(world, operation_of(step));
         } catch (const Error& error) {
             throw Error{"scenario " + id + ", step " + std::to_string(number), error.what()};
+        } catch (const kernel::Halted& halted) {
+            throw Error{"scenario " + id + ", step " + std::to_string(number),
+                        "the simulated kernel stopped: " + halted.halt.message};
         }
         if (step.contains("measured")) {
             compare(step["measured"], simulated, {}, {id, number, {}, {}, {}},
                     same ? run.differences : run.expected_differences);
+        }
+        if (run.check) {
+            for (const std::string& what : kernel::check_invariants(world.mm())) {
+                run.broken_invariants.push_back(id + " step " + std::to_string(number) + ": " + what);
+            }
         }
         step["measured"] = std::move(simulated);
         ++number;
@@ -167,8 +176,9 @@ ProcessWorld::Options fault_counts_options() {
     return options;
 }
 
-FaultCountsRun run_fault_counts(std::string_view json, const ProcessWorld::Options& options) {
+FaultCountsRun run_fault_counts(std::string_view json, const ProcessWorld::Options& options, bool check) {
     FaultCountsRun run;
+    run.check = check;
     Json file;
     try {
         file = Json::parse(json);

@@ -12,6 +12,7 @@ void add_diff(CLI::App& app);
 void add_dump(CLI::App& app);
 void add_machine(CLI::App& app);
 void add_presets(CLI::App& app);
+void add_faults(CLI::App& app);
 void add_stats(CLI::App& app);
 void add_vectors(CLI::App& app);
 void add_walk(CLI::App& app);

@@ -156,6 +156,8 @@ public:
     [[nodiscard]] std::span<const BuddyZone> zones() const noexcept { return zones_; }
     [[nodiscard]] BuddyZone& page_zone(std::uint64_t pfn);
     [[nodiscard]] const PageAccess& pages() const noexcept { return pages_; }
+    /// Whether per-CPU lists are in use.
+    [[nodiscard]] bool has_pcp() const noexcept { return setup_.pcp; }
     /// free_area[order].nr_free.
     [[nodiscard]] std::uint64_t nr_free(const BuddyZone& zone, unsigned order) const;
     /// First frames of the blocks on one free list, head first. @param limit  at most so many

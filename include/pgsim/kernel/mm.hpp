@@ -134,6 +134,14 @@ public:
     [[nodiscard]] anon_vma* anon_vma_at(std::uint64_t mapping) const;
     [[nodiscard]] std::shared_ptr<address_space> new_file(FileKind kind, std::string name);
     [[nodiscard]] address_space* file_at(std::uint64_t mapping) const;
+    template <class F>
+    void for_each_file(F&& f) const {
+        for (const address_space* const file : files_) {
+            if (file != nullptr) {
+                f(*file);
+            }
+        }
+    }
 
 private:
     std::uint64_t object_base_;

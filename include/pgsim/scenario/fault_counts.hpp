@@ -27,11 +27,15 @@ struct FaultCountsRun {
     std::vector<FaultCountDifference> differences;
     /// Of scenarios that differ in v6.6: what differs, which the file explains in words.
     std::vector<FaultCountDifference> expected_differences;
+    bool check = false;  ///< invariants were checked after each step
+    std::vector<std::string> broken_invariants;
 };
 
 /// Runs a pgsim-faults/1 file, with or without `measured`, which the run does not look at.
+/// @param check  looks at all invariants after each step (see kernel::check_invariants)
 /// @throws Error  when it is no such file: what, in which scenario and step
-[[nodiscard]] FaultCountsRun run_fault_counts(std::string_view json, const ProcessWorld::Options& options);
+[[nodiscard]] FaultCountsRun run_fault_counts(std::string_view json, const ProcessWorld::Options& options,
+                                              bool check = false);
 /// With a swap area, as the measured machine had one.
 [[nodiscard]] ProcessWorld::Options fault_counts_options();
 
