@@ -89,8 +89,9 @@ std::string as_text(const Scene& before, const Scene& after, const SpaceDiff& re
 }
 
 void diff_scenes(const Options& options) {
-    const Scene before = scene_of_capture(options.before, options.at, options.root);
-    const Scene after = scene_of_capture(options.after, options.at, options.root);
+    std::vector<std::string> notes;
+    const Scene before = scene_of_file(options.before, options.at, options.root, {}, notes);
+    const Scene after = scene_of_file(options.after, options.at, options.root, {}, notes);
     const SpaceDiff result = diff(before.space, after.space, {.accessed_dirty = options.accessed_dirty});
     print(options.json ? as_json(result) : as_text(before, after, result, options.entries));
     if (!result.empty()) {

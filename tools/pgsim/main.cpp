@@ -22,14 +22,17 @@ int run(int argc, char** argv) {
     app.footer("Exit codes: 0 done, 1 a comparison differs, 2 bad input.");
     pgsim::cli::add_boot(app);
     pgsim::cli::add_walk(app);
+    pgsim::cli::add_explain(app);
     pgsim::cli::add_dump(app);
     pgsim::cli::add_stats(app);
     pgsim::cli::add_diff(app);
     pgsim::cli::add_compare(app);
     pgsim::cli::add_machine(app);
+    pgsim::cli::add_import(app);
     pgsim::cli::add_vectors(app);
     pgsim::cli::add_faults(app);
     pgsim::cli::add_presets(app);
+    pgsim::cli::add_manual(app);
     const auto is_called = [&](const CLI::App* command) { return command->check_name(argv[1]); };
     if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(is_called).empty()) {
         return complain(("there is no command \"" + std::string{argv[1]} + "\"; pgsim --help lists them").c_str());

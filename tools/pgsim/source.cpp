@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "source.hpp"
 
+#include <algorithm>
 #include <filesystem>
+#include <fstream>
 
 #include "pgsim/base/error.hpp"
 #include "pgsim/formats/capture_space.hpp"
+#include "pgsim/formats/import.hpp"
 #include "pgsim/formats/text_file.hpp"
 #include "pgsim/scenario/boot_scenario.hpp"
 #include "pgsim/scenario/presets.hpp"
@@ -67,7 +70,64 @@ formats::KernelAreas areas_of(const kernel::KernelLayout& layout, unsigned level
 
 }  // namespace
 
-Scene scene_of_capture(const std::string& text, const std::string& fallback, const std::string& root) {
+namespace {
+
+Scene scene_of_capture(const std::string& json, const std::string& file, const std::string& name,
+                       const std::string& root) {
+    const Capture capture = formats::parse_capture(json, file);
+    const CaptureCheckpoint& checkpoint = checkpoint_of(capture, name, file);
+    formats::TableNames names = names_in(checkpoint);
+    PagingControls controls = formats::controls_of(checkpoint, root);
+    formats::KernelAreas areas = formats::KernelAreas::standard(checkpoint.levels);
+    if (capture.head_json.find("\"layout\"") != std::string::npos) {
+        const BootScenario scenario = scenario_from_capture(json, file);
+        add_static_tables(names, scenario.inputs.layout);
+        areas = areas_of(scenario.inputs.layout, checkpoint.levels);
+        controls.maxphyaddr = static_cast<std::uint8_t>(scenario.inputs.cpu.maxphyaddr());
+    }
+    return {capture.name + " at " + checkpoint.name + (root.empty() ? "" : ", root " + root),
+            AddressSpace{formats::memory_of(checkpoint), controls}, std::move(names), formats::linux_markers(areas)};
+}
+
+Scene scene_of_space(const std::string& title, const AddressSpace& space) {
+    return {title, space, {}, formats::linux_markers(formats::KernelAreas::standard(space.levels()))};
+}
+
+formats::ImportKind kind_by_name(const std::string& name) {
+    return name == "capture"    ? formats::ImportKind::capture
+           : name == "qemu-tlb" ? formats::ImportKind::qemu_tlb
+           : name == "ptdump"   ? formats::ImportKind::ptdump
+           : name == "elf-core" ? formats::ImportKind::elf_core
+                                : formats::ImportKind::unknown;
+}
+
+// The beginning of a file, decompressed; memory images are not read any further.
+std::string head_of(const std::string& file) {
+    std::ifstream stream{file, std::ios::binary};
+    std::string head(6, '\0');
+    stream.read(head.data(), static_cast<std::streamsize>(head.size()));
+    if (head.substr(0, 5) ==
+        "\xfd"
+        "7zXZ") {
+        return formats::read_text_maybe_xz(file, formats::max_capture_bytes).substr(0, 65536);
+    }
+    stream.clear();
+    stream.seekg(0);
+    head.resize(65536);
+    stream.read(head.data(), static_cast<std::streamsize>(head.size()));
+    head.resize(static_cast<std::size_t>(std::max<std::streamsize>(stream.gcount(), 0)));
+    return head;
+}
+
+Scene scene_of_text(formats::ImportedSpace imported, const std::string& file, std::vector<std::string>& notes) {
+    notes.insert(notes.end(), imported.notes.begin(), imported.notes.end());
+    return scene_of_space(file, imported.space);
+}
+
+}  // namespace
+
+Scene scene_of_file(const std::string& text, const std::string& fallback, const std::string& root,
+                    const FileOptions& options, std::vector<std::string>& notes) {
     std::string file = text;
     std::string name = fallback;
     const std::size_t colon = text.rfind(':');
@@ -75,17 +135,44 @@ Scene scene_of_capture(const std::string& text, const std::string& fallback, con
         file = text.substr(0, colon);
         name = text.substr(colon + 1);
     }
-    const std::string json = formats::read_text_maybe_xz(file, formats::max_capture_bytes);
-    const Capture capture = formats::parse_capture(json, file);
-    const CaptureCheckpoint& checkpoint = checkpoint_of(capture, name, file);
-    const BootScenario scenario = scenario_from_capture(json, file);
-    formats::TableNames names = names_in(checkpoint);
-    add_static_tables(names, scenario.inputs.layout);
-    PagingControls controls = formats::controls_of(checkpoint, root);
-    controls.maxphyaddr = static_cast<std::uint8_t>(scenario.inputs.cpu.maxphyaddr());
-    return {capture.name + " at " + checkpoint.name + (root.empty() ? "" : ", root " + root),
-            AddressSpace{formats::memory_of(checkpoint), controls}, std::move(names),
-            formats::linux_markers(areas_of(scenario.inputs.layout, checkpoint.levels))};
+    const auto read = [&] { return formats::read_text_maybe_xz(file, formats::max_capture_bytes); };
+    std::optional<std::uint64_t> cr3;
+    if (!options.cr3.empty()) {
+        cr3 = parse_address(options.cr3, "--cr3");
+    }
+    if (!std::filesystem::is_regular_file(file)) {
+        return scene_of_capture(read(), file, name, root);  // a pipe, or an error that says what is wrong
+    }
+    const formats::ImportKind kind =
+        options.as.empty() ? formats::detect_import(head_of(file)) : kind_by_name(options.as);
+    switch (kind) {
+    case formats::ImportKind::capture: return scene_of_capture(read(), file, name, root);
+    case formats::ImportKind::qemu_tlb:
+        return scene_of_text(formats::import_qemu_tlb(read(), file, options.levels), file, notes);
+    case formats::ImportKind::ptdump:
+        return scene_of_text(formats::import_ptdump(read(), file, options.levels), file, notes);
+    case formats::ImportKind::elf_core:
+        return scene_of_space(file, formats::open_elf_core(file).space(cr3, options.levels));
+    case formats::ImportKind::unknown: break;
+    }
+    if (options.as.empty() && !cr3) {
+        throw Error{file,
+                    "is neither a capture, nor info tlb or ptdump text, nor an ELF core; a raw memory image needs "
+                    "--cr3"};
+    }
+    return scene_of_space(file, formats::open_raw_image(file).space(cr3, options.levels));
+}
+
+void FileOptions::add_to(CLI::App& command) {
+    command.add_option("--cr3", cr3, "root of a memory image's tables, hexadecimal")
+        ->type_name("ADDRESS")
+        ->group("Files");
+    command.add_option("--levels", levels, "4 or 5, where the file does not say")
+        ->check(CLI::IsMember({4, 5}))
+        ->group("Files");
+    command.add_option("--as", as, "what the file is, if that is not to be told by its content")
+        ->check(CLI::IsMember({"capture", "qemu-tlb", "ptdump", "elf-core", "raw"}))
+        ->group("Files");
 }
 
 Scene scene_of_boot(const Boot& boot, const Checkpoint& checkpoint, const std::string& root) {
@@ -167,14 +254,20 @@ void SourceOptions::add_to(CLI::App& command) {
     command.add_option("--at", at, "the checkpoint; the last one if not given")->type_name("CHECKPOINT");
     command.add_option("--root", root, "another root of the checkpoint, by name (init_top_pgt, cr3, task.user, ...)")
         ->type_name("NAME");
-    command.add_option("--capture", capture, "do not boot: look at the tables in a capture (.json or .json.xz)")
-        ->type_name("FILE");
+    command.add_option("--file,--capture", file)
+        ->description(
+            "do not boot: look at a capture, an ELF core, a raw memory image, QEMU's info tlb or Linux's "
+            "ptdump text")
+        ->type_name("FILE")
+        ->group("Files");
+    reading.add_to(command);
     machine.add_to(command);
 }
 
 Scene SourceOptions::load() const {
-    if (!capture.empty()) {
-        return scene_of_capture(capture, at, root);
+    if (!file.empty()) {
+        std::vector<std::string> notes;
+        return scene_of_file(file, at, root, reading, notes);
     }
     const Boot boot = boot_with_progress(machine.scenario(), {.until = at});
     if (!at.empty() && boot.find(at) == nullptr && boot.halt()) {

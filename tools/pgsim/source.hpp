@@ -44,13 +44,26 @@ struct Scene {
 /// A root of a checkpoint, by name: "" for its own, "cr3" or a static table's symbol for another.
 [[nodiscard]] Scene scene_of_boot(const Boot& boot, const Checkpoint& checkpoint, const std::string& root);
 
-/// "FILE[:CHECKPOINT]": a checkpoint of a capture; without one, `fallback`, and when that is empty the last one.
-[[nodiscard]] Scene scene_of_capture(const std::string& text, const std::string& fallback, const std::string& root);
+/// How a file is to be read: --cr3, --levels, --as.
+struct FileOptions {
+    std::string cr3;
+    unsigned levels = 0;
+    std::string as;
 
-/// MACHINE, or --capture; with --at and --root.
+    void add_to(CLI::App& command);
+};
+
+/// "FILE[:CHECKPOINT]": a checkpoint of a capture (without one, `fallback`, and when that is empty the last one),
+/// QEMU's info tlb or Linux's ptdump text, an ELF core or a raw memory image. What it is, its content tells.
+/// @param notes  gets what had to be guessed
+[[nodiscard]] Scene scene_of_file(const std::string& text, const std::string& fallback, const std::string& root,
+                                  const FileOptions& options, std::vector<std::string>& notes);
+
+/// MACHINE, or --file; with --at and --root.
 struct SourceOptions {
     MachineOptions machine;
-    std::string capture;
+    std::string file;
+    FileOptions reading;
     std::string at;
     std::string root;
 
