@@ -149,3 +149,60 @@ TEST_CASE("diff: what changed between two checkpoints, exit code 1", "[cli]") {
     CHECK(run.exit_code == 1);
     CHECK(contains(run.out, "added 0xffff888003200000-0xffff88803fdfffff 972 MiB: 0x3200000 2M rw- global\n"));
 }
+
+TEST_CASE("diff of two machines: the inputs, the first checkpoint that differs, what differs", "[cli]") {
+    const Run run = pgsim_with("diff q35-4g q35-4g-2m --at init_mem_mapping.exit");
+    CHECK(run.exit_code == 1);
+    CHECK(contains(run.out, "CPU features only in the first: pdpe1gb\n"));
+    CHECK(contains(run.out,
+                   "changed 0xffff888100000000-0xffff88817fffffff 2 GiB: 0x100000000 1G rw- global -> "
+                   "0x100000000 2M rw- global\n"));
+    CHECK(contains(run.out, "setup_arch.entry"));
+    const Run same = pgsim_with("diff q35-512m q35-512m --at setup_arch.entry");
+    CHECK(same.exit_code == 0);
+}
+
+TEST_CASE("explain says who wrote each entry of a walk", "[cli]") {
+    const Run run = pgsim_with("explain 0xffff888000000000 --preset q35-512m --at init_mem_mapping.exit");
+    CHECK(run.exit_code == 0);
+    CHECK(contains(run.out, "of init_top_pgt (at "));
+    CHECK(contains(run.out, "written by "));
+    CHECK(contains(run.out, "So 0xffff888000000000 is at 0x0, in a 4K page"));
+    const Run json = pgsim_with("explain 0xffff888000000000 --preset q35-512m --at init_mem_mapping.exit --json");
+    const auto steps = nlohmann::json::parse(json.out)["steps"];
+    REQUIRE(steps.size() == 4);
+    for (const auto& step : steps) {
+        REQUIRE(step["writes"].size() >= 1);
+        CHECK(step["writes"].back()["after"] == step["value"]);
+    }
+}
+
+TEST_CASE("import reads what dump writes, and what it writes can be walked and compared", "[cli]") {
+    const std::string text = (scratch() / "tlb.txt").string();
+    const std::string imported = (scratch() / "imported.json.xz").string();
+    const std::string boot = capture("k6.1-1g-4l");
+    REQUIRE(pgsim_with("dump --format qemu-tlb --capture " + boot + " --out '" + text + "'").exit_code == 0);
+    const Run shown = pgsim_with("import '" + text + "' --format qemu-tlb");
+    CHECK(shown.exit_code == 0);
+    CHECK(shown.out == test::read_file(text));
+    CHECK(contains(shown.err, "pgsim: note: "));
+    REQUIRE(pgsim_with("import '" + text + "' --out '" + imported + "'").exit_code == 0);
+    CHECK(contains(pgsim_with("walk ffffffff81000000 --capture '" + imported + "'").out, "-> 0x1000000 in a 2M page"));
+    CHECK(contains(pgsim_with("walk ffffffff81000000 --file '" + text + "' --style bochs").out,
+                   "maps to physical page 0x000001000000"));
+    const Run none = pgsim_with("import /etc/passwd");
+    CHECK(none.exit_code == 2);
+    CHECK(contains(none.err, "a raw memory image needs --cr3"));
+}
+
+TEST_CASE("The manual and the completions name every command", "[cli]") {
+    const Run manual = pgsim_with("man");
+    CHECK(manual.exit_code == 0);
+    CHECK(manual.out.rfind(".TH PGSIM 1", 0) == 0);
+    for (const char* name : {"boot", "compare", "diff", "dump", "explain", "import", "presets", "walk"}) {
+        CHECK(contains(manual.out, std::string{".SS pgsim "} + name + '\n'));
+        CHECK(contains(pgsim_with("completion bash").out, std::string{"        "} + name + ") words=\"--help"));
+        CHECK(contains(pgsim_with("completion fish").out, std::string{" -a "} + name + " -d "));
+    }
+    CHECK(pgsim_with("completion tcsh").exit_code == 2);
+}

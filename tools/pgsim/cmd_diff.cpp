@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "commands.hpp"
+#include "diff_boots.hpp"
 #include "pgsim/base/units.hpp"
 #include "pgsim/inspect/space_diff.hpp"
 #include "source.hpp"
@@ -20,6 +22,8 @@ struct Options {
     std::string root;
     bool accessed_dirty = false;
     bool entries = false;
+    bool boot = false;
+    std::size_t lines = 12;
     bool json = false;
 };
 
@@ -88,7 +92,36 @@ std::string as_text(const Scene& before, const Scene& after, const SpaceDiff& re
     return text;
 }
 
+// A preset's name, or a file from which a machine can be booted but no tables can be read.
+bool is_machine(const std::string& text) {
+    if (!std::filesystem::exists(text)) {
+        return text.find(':') == std::string::npos;
+    }
+    return std::filesystem::is_directory(text) || !has_tables(text);
+}
+
+BootScenario machine_of(const std::string& text) {
+    MachineOptions machine;
+    (std::filesystem::exists(text) ? machine.e820 : machine.preset) = text;
+    return machine.scenario();
+}
+
+void diff_machines(const Options& options) {
+    const Boot before = boot_with_progress(machine_of(options.before), {.until = options.at});
+    const Boot after = boot_with_progress(machine_of(options.after), {.until = options.at});
+    const BootDiff result = diff_boots(
+        before, after, {.accessed_dirty = options.accessed_dirty, .lines = options.lines, .json = options.json});
+    print(result.text);
+    if (result.differs) {
+        throw Differs{};
+    }
+}
+
 void diff_scenes(const Options& options) {
+    if (options.boot || (is_machine(options.before) && is_machine(options.after))) {
+        diff_machines(options);
+        return;
+    }
     std::vector<std::string> notes;
     const Scene before = scene_of_file(options.before, options.at, options.root, {}, notes);
     const Scene after = scene_of_file(options.after, options.at, options.root, {}, notes);
@@ -104,9 +137,14 @@ void diff_scenes(const Options& options) {
 void add_diff(CLI::App& app) {
     auto options = std::make_shared<Options>();
     CLI::App* command =
-        app.add_subcommand("diff", "What differs between two checkpoints or captures; 1 if anything does");
-    command->add_option("A", options->before, "before: FILE[:CHECKPOINT]")->required();
-    command->add_option("B", options->after, "after: FILE[:CHECKPOINT]")->required();
+        app.add_subcommand("diff", "What differs between two checkpoints, captures or boots; 1 if anything does");
+    command
+        ->add_option("A", options->before, "FILE[:CHECKPOINT] with tables, or a machine to boot: a preset, log or map")
+        ->required();
+    command->add_option("B", options->after, "what A is compared with")->required();
+    command->add_flag("--boot", options->boot, "boot both, also captures (of which only the inputs are taken)");
+    command->add_option("--lines", options->lines, "of two boots: so many ranges a checkpoint; 0: all")
+        ->capture_default_str();
     command->add_option("--at", options->at, "the checkpoint, where A or B names none; else the last one");
     command->add_option("--root", options->root, "another root of the checkpoints, by name");
     command->add_flag("--accessed-dirty", options->accessed_dirty, "A and D count as differences");

@@ -163,6 +163,18 @@ Scene scene_of_file(const std::string& text, const std::string& fallback, const 
     return scene_of_space(file, formats::open_raw_image(file).space(cr3, options.levels));
 }
 
+bool has_tables(const std::string& file) {
+    const std::string head = head_of(file);
+    switch (formats::detect_import(head)) {
+    case formats::ImportKind::capture: return head.find("pgsim-capture/") != std::string::npos;
+    case formats::ImportKind::qemu_tlb:
+    case formats::ImportKind::ptdump:
+    case formats::ImportKind::elf_core: return true;
+    case formats::ImportKind::unknown: return false;
+    }
+    return false;
+}
+
 void FileOptions::add_to(CLI::App& command) {
     command.add_option("--cr3", cr3, "root of a memory image's tables, hexadecimal")
         ->type_name("ADDRESS")

@@ -59,6 +59,9 @@ struct FileOptions {
 [[nodiscard]] Scene scene_of_file(const std::string& text, const std::string& fallback, const std::string& root,
                                   const FileOptions& options, std::vector<std::string>& notes);
 
+/// Whether a file's beginning is that of something with page tables in it (as scene_of_file reads them).
+[[nodiscard]] bool has_tables(const std::string& file);
+
 /// MACHINE, or --file; with --at and --root.
 struct SourceOptions {
     MachineOptions machine;
