@@ -206,3 +206,14 @@ TEST_CASE("The manual and the completions name every command", "[cli]") {
     }
     CHECK(pgsim_with("completion tcsh").exit_code == 2);
 }
+
+// DirectMap lines of a 4 GiB q35: RAM is [0, 0x7ffe0000) and [4 GiB, 6 GiB); 4-KByte pages up to 2 MiB and from the
+// last 2-MByte boundary, a 1-GByte page each for the upper two. [spec R6: split_mem_range]
+TEST_CASE("meminfo counts the direct map by page size", "[cli]") {
+    const Run run = pgsim_with("meminfo --preset q35-4g --at init_mem_mapping.exit");
+    CHECK(run.exit_code == 0);
+    CHECK(contains(run.out, "DirectMap4k:        3968 kB\nDirectMap2M:     2093056 kB\nDirectMap1G:     2097152 kB\n"));
+    const auto json = nlohmann::json::parse(pgsim_with("meminfo --preset q35-4g --json").out);
+    CHECK(json["total_k"] > 3900000);
+    CHECK(json["zones"].size() == 3);
+}

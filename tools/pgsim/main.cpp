@@ -32,6 +32,7 @@ int run(int argc, char** argv) {
     pgsim::cli::add_vectors(app);
     pgsim::cli::add_faults(app);
     pgsim::cli::add_presets(app);
+    pgsim::cli::add_meminfo(app);
     pgsim::cli::add_manual(app);
     const auto is_called = [&](const CLI::App* command) { return command->check_name(argv[1]); };
     if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(is_called).empty()) {
