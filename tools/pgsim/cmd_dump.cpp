@@ -3,6 +3,7 @@
 
 #include "commands.hpp"
 #include "pgsim/formats/dump.hpp"
+#include "pgsim/formats/explorer_html.hpp"
 #include "source.hpp"
 
 namespace pgsim::cli {
@@ -21,6 +22,10 @@ void dump(const Options& options) {
     formats::DumpOptions dump_options;
     dump_options.filter = options.filter.filter();
     Scene scene = options.source.load();
+    if (options.format == "html") {
+        deliver(options.out, formats::explorer_html(formats::capture_to_json(capture_of(scene))));
+        return;
+    }
     dump_options.names = std::move(scene.names);
     dump_options.markers = std::move(scene.markers);
     const auto format = options.json ? formats::DumpFormat::json : *formats::find_dump_format(options.format);
@@ -36,9 +41,10 @@ void add_dump(CLI::App& app) {
     command->add_option("--format", options->format)
         ->description(
             "tree, ranges, ptdump (as Linux), qemu-tlb, qemu-mem (as QEMU's info tlb, info mem), json, dot, "
-            "svg, vmprint (as xv6), boxes")
+            "svg, vmprint (as xv6), boxes, html (the explorer page)")
         ->check([](const std::string& name) {
-            return formats::find_dump_format(name) ? std::string{} : "there is no format \"" + name + '"';
+            return name == "html" || formats::find_dump_format(name) ? std::string{}
+                                                                     : "there is no format \"" + name + '"';
         })
         ->capture_default_str();
     command->add_flag("--json", options->json, "the same as --format json");

@@ -2,7 +2,7 @@
 #include <memory>
 
 #include "commands.hpp"
-#include "pgsim/formats/capture_space.hpp"
+#include "pgsim/formats/capture.hpp"
 #include "pgsim/formats/dump.hpp"
 #include "source.hpp"
 
@@ -21,22 +21,6 @@ struct Options {
     bool json = false;
 };
 
-// The address space as a capture of one checkpoint: every other command can read it again.
-formats::Capture as_capture(const Scene& scene) {
-    formats::Capture capture;
-    capture.name = scene.title;
-    formats::CaptureCheckpoint checkpoint;
-    checkpoint.name = "imported";
-    checkpoint.root = scene.space.root().value();
-    checkpoint.levels = scene.space.levels();
-    checkpoint.cpu.cr3 = checkpoint.root;
-    checkpoint.cpu.efer = 0xd00;
-    const RootRef root{scene.space.root(), scene.space.levels()};
-    checkpoint.tables = formats::capture_tables(scene.space.memory(), std::span{&root, 1});
-    capture.checkpoints.push_back(std::move(checkpoint));
-    return capture;
-}
-
 void import_file(const Options& options) {
     formats::DumpOptions dump_options;
     dump_options.filter = options.filter.filter();
@@ -46,7 +30,7 @@ void import_file(const Options& options) {
         std::fprintf(stderr, "pgsim: note: %s\n", note.c_str());
     }
     if (!options.out.empty()) {
-        formats::write_capture(options.out, as_capture(scene));
+        formats::write_capture(options.out, capture_of(scene));
         return;
     }
     dump_options.names = scene.names;

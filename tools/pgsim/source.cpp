@@ -163,6 +163,21 @@ Scene scene_of_file(const std::string& text, const std::string& fallback, const 
     return scene_of_space(file, formats::open_raw_image(file).space(cr3, options.levels));
 }
 
+formats::Capture capture_of(const Scene& scene) {
+    formats::Capture capture;
+    capture.name = scene.title;
+    formats::CaptureCheckpoint checkpoint;
+    checkpoint.name = "tables";
+    checkpoint.root = scene.space.root().value();
+    checkpoint.levels = scene.space.levels();
+    checkpoint.cpu.cr3 = checkpoint.root;
+    checkpoint.cpu.efer = 0xd00;
+    const RootRef root{scene.space.root(), scene.space.levels()};
+    checkpoint.tables = formats::capture_tables(scene.space.memory(), std::span{&root, 1});
+    capture.checkpoints.push_back(std::move(checkpoint));
+    return capture;
+}
+
 bool has_tables(const std::string& file) {
     const std::string head = head_of(file);
     switch (formats::detect_import(head)) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common.hpp"
+#include "pgsim/formats/capture.hpp"
 #include "pgsim/formats/dump.hpp"
 #include "pgsim/inspect/address_space.hpp"
 #include "pgsim/kernel/kernel_layout.hpp"
@@ -58,6 +59,9 @@ struct FileOptions {
 /// @param notes  gets what had to be guessed
 [[nodiscard]] Scene scene_of_file(const std::string& text, const std::string& fallback, const std::string& root,
                                   const FileOptions& options, std::vector<std::string>& notes);
+
+/// The address space as a capture of one checkpoint, "tables": every other command can read it again.
+[[nodiscard]] formats::Capture capture_of(const Scene& scene);
 
 /// Whether a file's beginning is that of something with page tables in it (as scene_of_file reads them).
 [[nodiscard]] bool has_tables(const std::string& file);
