@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -23,8 +24,8 @@ struct Options {
     std::string with;
     formats::CompareOptions compare;
     bool list_left_out = false;
+    bool table = false;
     bool json = false;
-    bool markdown = false;
 };
 
 nlohmann::ordered_json as_json(const std::string& name, const formats::Comparison& comparison) {
@@ -93,34 +94,32 @@ std::string name_of_file(const std::string& path) {
     return name;
 }
 
-// "entries" or "entries (N differ)" of one checkpoint; "-" when the capture does not have it.
-std::string markdown_cell(const formats::Comparison& comparison, std::string_view checkpoint) {
-    for (const formats::CheckpointComparison& one : comparison.checkpoints) {
-        if (one.name == checkpoint) {
-            return one.difference_count == 0 ? fmt::format("{}", one.entries)
-                                             : fmt::format("{} (**{} differ**)", one.entries, one.difference_count);
-        }
-    }
-    return "-";
-}
-
-// One row a capture, one column a checkpoint: how many entries were compared, and how many of them differ.
-std::string markdown_row(const std::string& name, const formats::Comparison& comparison) {
+// One row of the table in docs/exactness.md: for each checkpoint the entries compared, and the differences if any.
+std::string table_row(const std::string& name, const formats::Comparison& comparison,
+                      const std::vector<std::string>& columns) {
     std::string row = "| " + name + " |";
-    for (const std::string& checkpoint : checkpoint_names()) {
-        row += ' ' + markdown_cell(comparison, checkpoint) + " |";
+    for (const std::string& column : columns) {
+        const auto found = std::find_if(comparison.checkpoints.begin(), comparison.checkpoints.end(),
+                                        [&](const auto& checkpoint) { return checkpoint.name == column; });
+        if (found == comparison.checkpoints.end()) {
+            row += " |";
+        } else if (found->difference_count == 0) {
+            row += fmt::format(" {} |", found->entries);
+        } else {
+            row += fmt::format(" {}, **{} differ** |", found->entries, found->difference_count);
+        }
     }
     return row + fmt::format(" {} | {} |\n", comparison.entries(), comparison.differences());
 }
 
-std::string markdown_head() {
-    std::string names = "| capture |";
+std::string table_head(const std::vector<std::string>& columns) {
+    std::string head = "| capture |";
     std::string rule = "| --- |";
-    for (const std::string& checkpoint : checkpoint_names()) {
-        names += ' ' + checkpoint + " |";
-        rule += " ---: |";
+    for (const std::string& column : columns) {
+        head += ' ' + column + " |";
+        rule += " --: |";
     }
-    return names + " entries | differences |\n" + rule + " ---: | ---: |\n";
+    return head + " entries | differences |\n" + rule + " --: | --: |\n";
 }
 
 std::string left_out_text() {
@@ -152,8 +151,9 @@ void compare(const Options& options) {
     Totals totals;
     auto json = nlohmann::ordered_json::array();
     Progress progress;
-    if (options.markdown) {
-        print(markdown_head());
+    const std::vector<std::string> columns = checkpoint_names();
+    if (options.table) {
+        print(table_head(columns));
     }
     for (const std::string& path : options.captures) {
         progress.show(fmt::format("comparing {}/{}: {}", totals.captures + 1, options.captures.size(), path));
@@ -162,8 +162,9 @@ void compare(const Options& options) {
         totals.add(result);
         if (options.json) {
             json.push_back(as_json(name, result));
-        } else if (options.markdown) {
-            print(markdown_row(name, result));
+        } else if (options.table) {
+            progress.clear();
+            print(table_row(name, result, columns));
         } else {
             progress.clear();
             print(as_text(name, result) + fmt::format("{}: {} checkpoints, {} entries, {} differences\n", name,
@@ -174,12 +175,9 @@ void compare(const Options& options) {
     progress.clear();
     if (options.json) {
         print(json.dump(1) + '\n');
-    } else if (options.markdown) {
-        std::string blanks;
-        for (std::size_t i = 0; i < checkpoint_names().size(); ++i) {
-            blanks += " |";
-        }
-        print(fmt::format("| all {} |{} {} | {} |\n", totals.captures, blanks, totals.entries, totals.differences));
+    } else if (options.table) {
+        print(fmt::format("\n{} captures, {} checkpoints, {} entries, {} differences\n", totals.captures,
+                          totals.checkpoints, totals.entries, totals.differences));
     } else if (totals.captures > 1) {
         print(fmt::format("{} captures, {} checkpoints, {} entries, {} differences in {} captures\n", totals.captures,
                           totals.checkpoints, totals.entries, totals.differences, totals.differing));
@@ -204,7 +202,8 @@ void add_compare(CLI::App& app) {
     command->add_option("--show", options->compare.max_listed, "list so many differences a checkpoint")
         ->capture_default_str();
     command->add_flag("--list-left-out", options->list_left_out, "what is in captures but not compared, and why");
-    command->add_flag("--markdown", options->markdown, "a table: captures by checkpoints, as docs/exactness.md has it");
+    command->add_flag("--table", options->table,
+                      "a Markdown table: capture, checkpoint, entries compared, differences");
     command->add_flag("--json", options->json, "machine-readable output");
     command->callback([options] { compare(*options); });
 }
