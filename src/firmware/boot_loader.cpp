@@ -5,6 +5,7 @@
 #include <array>
 #include <cstring>
 #include <span>
+#include <vector>
 
 #include "pgsim/base/error.hpp"
 #include "pgsim/base/level.hpp"
@@ -108,14 +109,18 @@ PhysAddr load_identity_map(PhysicalMemory& memory, const BootParams& params, con
 }
 
 void map_physical_memory(PhysicalMemory& memory, const BootParams& params, const std::vector<PhysRange>& more) {
-    for (const E820Table* table : {&params.e820_firmware, &params.e820}) {
+    std::vector<const E820Table*> tables{&params.e820_firmware, &params.e820};
+    for (const SetupData& node : params.setup_data) {
+        tables.push_back(&node.e820_ext);
+    }
+    for (const E820Table* table : tables) {
         for (const E820Entry& entry : *table) {
             if (!holds_ram(entry.type)) {
                 memory.map_region(reachable(entry), RegionKind::mmio);
             }
         }
     }
-    for (const E820Table* table : {&params.e820_firmware, &params.e820}) {
+    for (const E820Table* table : tables) {
         for (const E820Entry& entry : *table) {
             if (holds_ram(entry.type)) {
                 memory.map_region(reachable(entry), RegionKind::ram);

@@ -74,6 +74,7 @@ TEST_CASE("Entries that do not fit into the zero page come as setup_data", "[ker
     firmware::SetupData other{0x9'1000_pa, 9, 32, {}};
     scenario.inputs.boot_params.setup_data = {more, other};
     const Boot boot = run(scenario);
+    INFO((boot.halt() ? boot.halt()->message : "no halt"));
     REQUIRE_FALSE(boot.halt());
     const Checkpoint& checkpoint = boot.at("init_mem_mapping.entry");
     CHECK(is_ram(checkpoint, 0x2'0800'0000));
