@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ExplorerData } from '../src/data/contract';
 import { hugeMachine, scatteredPages, withJournal } from '../test/documents';
 import { captureData } from '../test/support';
 import { openPage, settled, startBrowser, writePage, type OpenPage } from './browser';
@@ -29,6 +31,59 @@ describe('The page opens from file://', () => {
     const open = await opened();
     expect(await open.page.textContent('#stage-title')).toBe('decompressor.startup_64');
     expect(await open.page.title()).toContain('k6.12-4g-4l');
+    expect(open.troubles).toEqual([]);
+    await open.page.close();
+  });
+});
+
+describe('Other documents', () => {
+  const bare = (name: string): ExplorerData => ({
+    title: name,
+    checkpoints: [
+      {
+        name,
+        root: '0x1000',
+        levels: 5,
+        cpu: { cr0: '0x80010001', cr3: '0x1000', cr4: '0x1020', efer: '0xd00' },
+        tables: [{ pa: '0x1000', level: 5, entries: [[0, 1, '0x2067', '0x0']] }],
+      },
+    ],
+  });
+
+  test('with nothing but what they must have are shown, in every view', async () => {
+    const open = await opened('', writePage('bare', bare('bare')));
+    for (const tab of ['board', 'list', 'changes', 'writes', 'space']) {
+      await open.page.click(`#tab-${tab}`);
+      await settled(open.page);
+    }
+    expect(await open.page.textContent('.outcome')).toContain('unknown');
+    expect(open.troubles).toEqual([]);
+    await open.page.close();
+  });
+
+  test('cannot put markup into the page', async () => {
+    const open = await opened('', writePage('markup', bare('</script><img src=x onerror="document.title=1">&amp;')));
+    expect(await open.page.textContent('#stage-title')).toBe('</script><img src=x onerror="document.title=1">&amp;');
+    expect(await open.page.locator('img').count()).toBe(0);
+    expect(open.troubles).toEqual([]);
+    await open.page.close();
+  });
+
+  test('that are none are named as such', async () => {
+    const page = await browser.newPage();
+    await page.goto(writePage('broken', { checkpoints: [] }));
+    expect(await page.textContent('#app')).toContain('the document has no checkpoint');
+    await page.close();
+  });
+});
+
+/** PGSIM_PAGE: a page that the C++ side wrote, e.g. by `pgsim boot --html`. */
+describe.skipIf(!process.env['PGSIM_PAGE'])('The page that pgsim wrote', () => {
+  test('opens, walks and says who wrote the entry', async () => {
+    const address = pathToFileURL(process.env['PGSIM_PAGE'] ?? '').href;
+    const open = await opened('#cp=init_mem_mapping.exit&va=0xffffffff81000000', address);
+    expect(await open.page.textContent('.outcome')).toContain('✓');
+    expect(await open.page.textContent('.facts')).toContain('written by');
     expect(open.troubles).toEqual([]);
     await open.page.close();
   });

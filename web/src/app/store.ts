@@ -2,7 +2,7 @@
 /** The one place where state changes. Views read a `Focus`, which says what the state means for this boot. */
 import { Boot, type Checkpoint, type Root } from '../model/boot';
 import { diff, type Difference } from '../model/diff';
-import { baseOf, decode, isLeaf, isPresent, isTable, type DecodedEntry } from '../model/entry';
+import { baseOf, decode, isTable, type DecodedEntry } from '../model/entry';
 import { parseTyped } from '../model/hex';
 import { indexOf, slotAddress, slotSize, type Level } from '../model/level';
 import { mappingsOf, whoMaps, type MappingList } from '../model/mappings';
@@ -219,13 +219,6 @@ export class Store {
     const va = this.aliases(focus, pa)[0];
     if (va === undefined) this.update({ pa });
     else this.update({ va, level: null, pa });
-  }
-
-  /** Short words for what an entry does: "2 MiB page at 0x200000", "PDPT at 0x3c01000". */
-  static entryKind(raw: bigint, level: Level): 'page' | 'table' | 'unused' | 'empty' {
-    if (isLeaf(raw, level)) return 'page';
-    if (isPresent(raw)) return 'table';
-    return raw === 0n ? 'empty' : 'unused';
   }
 }
 

@@ -226,7 +226,7 @@ function addAddressFields(add: Add, raw: bigint, level: Level, context: EntryCon
       'flag',
       'PAT',
       'Page attribute table, bit 12 of a large page',
-      (v) => `with PCD and PWT it selects PAT entry ${patIndex(raw, level)}${v ? '' : ''}`,
+      `with PCD and PWT it selects PAT entry ${patIndex(raw, level)}`,
     );
   }
 }

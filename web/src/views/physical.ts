@@ -7,7 +7,7 @@ import { makeScale, type Scale } from '../model/piecewise';
 import { parseHex } from '../model/hex';
 import { canvasContext, h, set } from './dom';
 import { legend } from './legend';
-import { KIND_LABELS, type PaintKind } from './palette';
+import type { PaintKind } from './palette';
 import type { Context, View } from './view';
 
 const OWNER_KINDS: PaintKind[] = [
@@ -443,5 +443,3 @@ function drawCut(
   }
   context.stroke();
 }
-
-export const kindLabel = (kind: PaintKind): string => KIND_LABELS[kind];
