@@ -208,7 +208,7 @@ long advise_area(Mm& k, vm_area_struct& vma, std::uint64_t start, std::uint64_t 
     case Advice::free: return madvise_free(k, vma, start, end);
     case Advice::cold: return madvise_cold_or_pageout(k, vma, start, end, false);
     case Advice::pageout: return madvise_cold_or_pageout(k, vma, start, end, true);
-    case Advice::populate_read: return populate_range(k, vma, start, end, false) ? 0 : -efault;
+    case Advice::populate_read: return vma.has(vm::read) && populate_range(k, vma, start, end, false) ? 0 : -efault;
     case Advice::populate_write: return vma.has(vm::write) && populate_range(k, vma, start, end, true) ? 0 : -efault;
     case Advice::willneed:
         if (vma.vm_file != nullptr) {
