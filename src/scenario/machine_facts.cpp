@@ -5,6 +5,8 @@
 #include <array>
 #include <bit>
 #include <set>
+#include <string_view>
+#include <utility>
 
 #include "pgsim/base/error.hpp"
 #include "pgsim/base/units.hpp"
@@ -248,6 +250,32 @@ void add_direct_map(const Checkpoint& checkpoint, MachineRecord& record) {
     }
 }
 
+/// As this release prints its changes: from 6.10 on what setup_data changes is changed in one table only, and from 7.0
+/// on the types have other words.
+std::vector<firmware::LogE820Change> as_printed(const std::vector<firmware::LogE820Change>& changes,
+                                                const kernel::KernelSeries& series) {
+    std::vector<firmware::LogE820Change> result;
+    for (firmware::LogE820Change change : changes) {
+        const bool setup_data = change.text == "usable ==> usable";
+        if (setup_data && series.at_least(6, 16)) {
+            continue;
+        }
+        if (series.at_least(7, 0)) {
+            for (const auto& [before, now] :
+                 {std::pair<std::string_view, std::string_view>{"usable", "System RAM"},
+                  std::pair<std::string_view, std::string_view>{"reserved", "device reserved"}}) {
+                if (const std::size_t at = change.text.find(before); at != std::string::npos) {
+                    change.text.replace(at, before.size(), now);
+                }
+            }
+        }
+        if (!setup_data || !series.at_least(6, 10) || result.empty() || !(result.back() == change)) {
+            result.push_back(change);
+        }
+    }
+    return result;
+}
+
 void add_e820_facts(const Checkpoint& checkpoint, const kernel::BootInputs& inputs, const MachineRecord& source,
                     MachineRecord& record) {
     record.e820_changes = scenario::parse_changes(checkpoint.e820_printed);
@@ -255,6 +283,7 @@ void add_e820_facts(const Checkpoint& checkpoint, const kernel::BootInputs& inpu
     const auto table = scenario::with_efi_changes(checkpoint.e820, efi);
     record.nosave = scenario::nosave_ranges(table, checkpoint.kernel.max_low_pfn, inputs.series);
     record.pci_gap = scenario::pci_gap(table, checkpoint.kernel.max_pfn);
+    record.e820_changes = as_printed(record.e820_changes, inputs.series);
     for (const LogRange& range : scenario::ram_buffers(table)) {
         record.e820_changes.push_back({"reserve RAM buffer", range, ""});
     }

@@ -96,6 +96,25 @@ TEST_CASE("A machine's inputs alone fix last_pfn, zones, node ranges, page sizes
     }
 }
 
+TEST_CASE("Changes of the map are printed in the words and as often as the release does", "[scenario][machines]") {
+    const auto changes = [](const char* release) {
+        MachineRecord machine;
+        machine.kernel = release;
+        machine.e820 = {{0, 0x9fc00, E820Type::ram}, {0x100000, 0x7fe00000, E820Type::ram}};
+        machine.e820_changes = {{"update", {0x50000018, 0x50001057}, "usable ==> usable"}};
+        return simulate_machine(machine).e820_changes;
+    };
+    // As in the logs of 6.8.0-rc6 (twice), 6.12.32 (once), 6.16.0 (not at all) and 7.1.0 (other words).
+    const firmware::LogE820Change setup_data{"update", {0x50000018, 0x50001057}, "usable ==> usable"};
+    const auto old = changes("6.8.0");
+    CHECK(std::count(old.begin(), old.end(), setup_data) == 2);
+    const auto stable = changes("6.12.32");
+    CHECK(std::count(stable.begin(), stable.end(), setup_data) == 1);
+    const auto recent = changes("6.16.0");
+    CHECK(std::count(recent.begin(), recent.end(), setup_data) == 0);
+    CHECK(changes("7.1.0").front() == firmware::LogE820Change{"update", {0, 0xfff}, "System RAM ==> device reserved"});
+}
+
 TEST_CASE("A difference is found, and a line that depends on the build is none", "[scenario][machines]") {
     MachineRecord machine = machines().front();
     const MachineRecord simulated = simulate_machine(machine);
