@@ -12,16 +12,6 @@ namespace pgsim::kernel {
 
 namespace {
 
-PageFlagsLayout page_flags_layout(const KernelConfig& config) {
-    PageFlagsLayout layout;
-    layout.nodes_shift = static_cast<unsigned>(config.number("NODES_SHIFT", 0));
-    layout.zones_width = config.enabled("ZONE_DEVICE") ? 3 : 2;
-    const std::uint64_t cpus = config.number("NR_CPUS", 1);
-    layout.last_cpupid_width =
-        config.enabled("NUMA_BALANCING") ? 8 + static_cast<unsigned>(std::bit_width(cpus - 1)) : 0;
-    return layout;
-}
-
 std::vector<VirtAddr> node_data(const Kernel& k) {
     std::vector<VirtAddr> addresses;
     for (const NodeData& node : k.numa.nodes) {
@@ -54,6 +44,16 @@ void attach_memmap(Kernel& k) {
 }
 
 }  // namespace
+
+PageFlagsLayout page_flags_layout(const KernelConfig& config) {
+    PageFlagsLayout layout;
+    layout.nodes_shift = static_cast<unsigned>(config.number("NODES_SHIFT", 0));
+    layout.zones_width = config.enabled("ZONE_DEVICE") ? 3 : 2;
+    const std::uint64_t cpus = config.number("NR_CPUS", 1);
+    layout.last_cpupid_width =
+        config.enabled("NUMA_BALANCING") ? 8 + static_cast<unsigned>(std::bit_width(cpus - 1)) : 0;
+    return layout;
+}
 
 void zone_sizes_init(Kernel& k) {
     ZoneInputs inputs;

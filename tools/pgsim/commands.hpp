@@ -15,6 +15,7 @@ void add_explain(CLI::App& app);
 void add_import(CLI::App& app);
 void add_manual(CLI::App& app);
 void add_meminfo(CLI::App& app);
+void add_page(CLI::App& app);
 void add_presets(CLI::App& app);
 void add_faults(CLI::App& app);
 void add_stats(CLI::App& app);

@@ -31,6 +31,7 @@ int run(int argc, char** argv) {
     pgsim::cli::add_import(app);
     pgsim::cli::add_vectors(app);
     pgsim::cli::add_faults(app);
+    pgsim::cli::add_page(app);
     pgsim::cli::add_presets(app);
     pgsim::cli::add_meminfo(app);
     pgsim::cli::add_manual(app);

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
+#include "pgsim/kernel/kernel_config.hpp"
+#include "pgsim/kernel/struct_page.hpp"
+
 namespace pgsim::kernel {
 
 struct Kernel;
+
+/// Where a build keeps node, zone and last CPU in page->flags. [spec R8.15, M-G1]
+[[nodiscard]] PageFlagsLayout page_flags_layout(const KernelConfig& config);
 
 /// zone_sizes_init and free_area_init: nodes and zones are counted, struct pages initialised. Struct pages come into
 /// being when somebody looks at them. [linux-6.6 arch/x86/mm/init.c, mm/mm_init.c; spec R8.10–R8.17]
