@@ -149,6 +149,9 @@ void apply_cr0(CpuState& cpu, const RegisterWrite& checked) noexcept {
 
 RegisterWrite check_cr3(const CpuState& cpu, const CpuFeatures& features, std::uint64_t value) noexcept {
     std::uint64_t reserved = bits_from(features.maxphyaddr(), 64);
+    if (features.c_bit != 0) {
+        reserved &= ~(std::uint64_t{1} << features.c_bit);
+    }
     if (features.has(Feature::lam)) {
         reserved &= ~(Cr3::lam_u48 | Cr3::lam_u57);
     }

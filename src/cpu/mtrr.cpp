@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "pgsim/cpu/mtrr.hpp"
 
+#include <array>
 #include <cassert>
 
 namespace pgsim {
@@ -10,6 +11,11 @@ namespace {
 constexpr std::uint64_t enabled = 1U << 11;
 constexpr std::uint64_t fixed_enabled = 1U << 10;
 constexpr std::uint64_t valid = 1U << 11;
+
+constexpr std::uint32_t msr_variable = 0x200;  // PHYSBASE0, PHYSMASK0, PHYSBASE1, …
+constexpr std::uint32_t msr_def_type = 0x2ff;
+constexpr std::array<std::uint32_t, 11> msr_fixed{0x250, 0x258, 0x259, 0x268, 0x269, 0x26a,
+                                                  0x26b, 0x26c, 0x26d, 0x26e, 0x26f};
 
 // The byte of the fixed-range registers that speaks for an address below 1 MiB.
 std::uint8_t fixed_type(const Mtrrs& mtrrs, std::uint64_t address) noexcept {
@@ -93,6 +99,42 @@ std::optional<MemoryType> Mtrrs::type_of(PhysAddr address, unsigned maxphyaddr) 
         return std::nullopt;
     }
     return found ? found : mtrr_type(static_cast<std::uint8_t>(def_type));
+}
+
+std::uint64_t* Mtrrs::find(std::uint32_t msr) noexcept {
+    if (msr == msr_def_type) {
+        return &def_type;
+    }
+    if (msr >= msr_variable && msr < msr_variable + 2 * variable.size()) {
+        Variable& range = variable[(msr - msr_variable) / 2];
+        return msr % 2 == 0 ? &range.base : &range.mask;
+    }
+    for (std::size_t i = 0; i < msr_fixed.size(); ++i) {
+        if (msr_fixed[i] == msr) {
+            return &fixed[i];
+        }
+    }
+    return nullptr;
+}
+
+bool Mtrrs::may_write(std::uint32_t msr, std::uint64_t value, unsigned maxphyaddr) noexcept {
+    const std::uint64_t above = maxphyaddr >= 64 ? 0 : ~std::uint64_t{0} << maxphyaddr;
+    if (msr == msr_def_type) {
+        constexpr std::uint64_t defined = 0xff | enabled | fixed_enabled;
+        return (value & ~defined) == 0 && mtrr_type(static_cast<std::uint8_t>(value)).has_value();
+    }
+    if (msr < msr_fixed[0]) {
+        if (msr % 2 != 0) {
+            return (value & (above | 0x7ff)) == 0;
+        }
+        return (value & (above | 0xf00)) == 0 && mtrr_type(static_cast<std::uint8_t>(value)).has_value();
+    }
+    for (unsigned byte = 0; byte < 8; ++byte) {
+        if (!mtrr_type(static_cast<std::uint8_t>(value >> (8 * byte)))) {
+            return false;
+        }
+    }
+    return true;
 }
 
 }  // namespace pgsim

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "pgsim/base/error.hpp"
+#include "pgsim/mmu/memory_type.hpp"
 
 namespace pgsim {
 
@@ -268,6 +269,12 @@ AccessResult Machine::copy(VirtAddr to, VirtAddr from, std::uint64_t bytes) {
 WalkResult Machine::translate(VirtAddr virt, Access access) const {
     const QuietMemory quiet{*memory_};
     return QuietWalker{quiet, mmu().controls()}.walk(linear(virt), access);
+}
+
+std::optional<MemoryType> Machine::memory_type(VirtAddr virt, Access access) const {
+    const WalkResult walk = translate(virt, access);
+    const Translation* const translation = walk.translation();
+    return translation == nullptr ? std::nullopt : memory_type_of(cpu(), features_, *translation);
 }
 
 std::optional<std::uint64_t> Machine::peek64(VirtAddr virt) const {

@@ -146,6 +146,30 @@ RegisterResult Machine::wrmsr_pkrs(std::uint64_t value) {
     return commit(next, false, {});
 }
 
+RegisterResult Machine::wrmsr(std::uint32_t msr, std::uint64_t value) {
+    constexpr std::uint32_t efer = 0xc000'0080;
+    constexpr std::uint32_t pat = 0x277;
+    constexpr std::uint32_t pkrs = 0x6e1;
+    switch (msr) {
+    case efer: return wrmsr_efer(value);
+    case pat: return wrmsr_pat(value);
+    case pkrs: return wrmsr_pkrs(value);
+    default: break;
+    }
+    if (stop_) {
+        return {std::nullopt, stop_.get()};
+    }
+    std::uint64_t* const mtrr = features_.has(Feature::mtrr) ? cpus_[current_].state.mtrrs.find(msr) : nullptr;
+    if (mtrr == nullptr) {
+        return refuse(RegisterFault::no_such_msr);
+    }
+    if (!Mtrrs::may_write(msr, value, features_.maxphyaddr())) {
+        return refuse(RegisterFault::mtrr_type);
+    }
+    *mtrr = value;
+    return {};
+}
+
 void Machine::wrpkru(std::uint32_t value) {
     cpus_[current_].state.pkru = value;
     state_changed();

@@ -220,6 +220,7 @@ NestedWalkResult NestedWalker::walk(VirtAddr guest_linear, Access access) const 
     translation.guest_phys = through.phys;
     translation.guest_page_size = through.page_size;
     translation.guest_rights = through.rights;
+    translation.guest_global = through.global;
     translation.guest_pat_index = through.pat_index;
     if (tables.translate_final(through, access, translation)) {
         result.outcome_ = translation;

@@ -46,7 +46,8 @@ PagingControls PagingControls::from(const CpuState& cpu, const CpuFeatures& feat
     const std::uint64_t root_bits = ia32e                     ? bits(features.maxphyaddr() - 1, 12)
                                     : mode == PagingMode::pae ? bits(31, 5)
                                                               : bits(31, 12);
-    c.root = PhysAddr{cpu.cr3 & root_bits};
+    const std::uint64_t c_bit = features.c_bit == 0 ? 0 : std::uint64_t{1} << features.c_bit;
+    c.root = PhysAddr{cpu.cr3 & root_bits & ~c_bit};
     c.cr0_wp = (cpu.cr0 & Cr0::wp) != 0;
     c.nxe = (cpu.efer & Efer::nxe) != 0 && mode != PagingMode::bits32 && mode != PagingMode::none;
     c.pge = cr4(Cr4::pge);

@@ -234,3 +234,46 @@ TEST_CASE("A snapshot brings back memory, registers and clock", "[machine]") {
     CHECK(machine.load64(0x1000_va).value == 0x2023);
     CHECK(machine.cpu().paging());
 }
+
+TEST_CASE("MTRRs and PAT are written as MSRs and give each access its memory type", "[machine][memory-type]") {
+    Machine machine = fresh();
+    enter_long_mode(machine);
+    machine.set_exception_handler(Vector::gp, [](Machine&, const ExceptionFrame&) { return HandlerResult::skip; });
+    CHECK(machine.memory_type(0x20'0000_va) == MemoryType::uc);  // MTRRs are off after reset
+    CHECK(machine.wrmsr(0x2ff, 0x806).ok());
+    CHECK(machine.memory_type(0x20'0000_va) == MemoryType::wb);
+    CHECK(machine.wrmsr(0x200, 0x20'0000 | 1).ok());  // 2 MiB of WC
+    CHECK(machine.wrmsr(0x201, 0xff'ffe0'0800).ok());
+    CHECK(machine.memory_type(0x20'0000_va) == MemoryType::wc);
+    CHECK(machine.memory_type(0x40'0000_va) == MemoryType::wb);
+    CHECK_FALSE(machine.memory_type(0x4000'0000_va));            // not mapped
+    CHECK(machine.wrmsr(0x277, 0x0007'0406'0007'0400).ok());     // PAT entry 0: UC
+    CHECK(machine.memory_type(0x40'0000_va) == MemoryType::cd);  // AMD's name for UC over WB
+
+    CHECK(machine.wrmsr(0x200, 2).fault == RegisterFault::mtrr_type);           // no such type
+    CHECK(machine.wrmsr(0x201, 0x400).fault == RegisterFault::mtrr_type);       // reserved bit
+    CHECK(machine.wrmsr(0x200, 1ULL << 40).fault == RegisterFault::mtrr_type);  // beyond MAXPHYADDR
+    CHECK(machine.wrmsr(0x2ff, 0x207).fault == RegisterFault::mtrr_type);
+    CHECK(machine.wrmsr(0x268, 0x0707'0707'0707'0707).fault == RegisterFault::mtrr_type);
+    CHECK(machine.wrmsr(0x268, 0x0606'0606'0606'0606).ok());
+    CHECK(machine.wrmsr(0x277, 2).fault == RegisterFault::pat_type);
+    CHECK(machine.wrmsr(0x1234, 0).fault == RegisterFault::no_such_msr);
+}
+
+TEST_CASE("The C-bit is stripped from CR3 and from entries", "[machine][apm-sme]") {
+    CpuFeatures features = parse_cpu("EPYC-Milan");
+    features.c_bit = 47;
+    Machine machine{features};
+    machine.memory().map_region({PhysAddr{0}, PhysAddr{1ULL << 30}}, RegionKind::ram);
+    constexpr std::uint64_t c = std::uint64_t{1} << 47;
+    machine.store64(0x1000_va, 0x2003 | c);
+    machine.store64(0x2000_va, 0x83 | c);
+    REQUIRE(machine.mov_cr4(Cr4::pae).ok());
+    REQUIRE(machine.mov_cr3(0x1000 | c).ok());
+    REQUIRE(machine.wrmsr_efer(Efer::lme).ok());
+    REQUIRE(machine.mov_cr0(Cr0::pg | Cr0::pe).ok());
+    CHECK(machine.cpu().cr3 == (0x1000 | c));
+    CHECK(machine.translate(0x12'3456_va).translation()->phys == 0x12'3456_pa);
+    CHECK(machine.store64(0x5000_va, 9).ok());
+    CHECK(machine.memory().read64(0x5000_pa) == 9);
+}

@@ -49,6 +49,12 @@ struct Mtrrs {
     /// Type of the byte at `address`; nullopt where overlapping ranges make it undefined.
     [[nodiscard]] std::optional<MemoryType> type_of(PhysAddr address, unsigned maxphyaddr) const noexcept;
 
+    /// The register behind an MSR number; null for a number that is no MTRR of this processor.
+    [[nodiscard]] std::uint64_t* find(std::uint32_t msr) noexcept;
+    /// May `value` be written there? False where the processor raises #GP(0): a type that does not exist, or a reserved
+    /// bit. Only for numbers that `find` knows.
+    [[nodiscard]] static bool may_write(std::uint32_t msr, std::uint64_t value, unsigned maxphyaddr) noexcept;
+
     friend bool operator==(const Mtrrs&, const Mtrrs&) noexcept = default;
 };
 

@@ -105,6 +105,8 @@ public:
     RegisterResult wrmsr_efer(std::uint64_t value);
     RegisterResult wrmsr_pat(std::uint64_t value);
     RegisterResult wrmsr_pkrs(std::uint64_t value);
+    /// WRMSR of IA32_EFER, IA32_PAT, IA32_PKRS or an MTRR; #GP for every other number.
+    RegisterResult wrmsr(std::uint32_t msr, std::uint64_t value);
     void wrpkru(std::uint32_t value);
     /// RFLAGS.AC := 1 / 0.
     void stac() { set_ac(true); }
@@ -136,6 +138,9 @@ public:
     // --- looking without touching ---
     /// Walks the tables for the current CPU. Changes nothing, sees no translation cache, leaves no stray access.
     [[nodiscard]] WalkResult translate(VirtAddr virt, Access access = {}) const;
+    /// Memory type of an access, from PAT, MTRRs and CR0.CD; nullopt where nothing is mapped, and where overlapping
+    /// MTRRs make it undefined.
+    [[nodiscard]] std::optional<MemoryType> memory_type(VirtAddr virt, Access access = {}) const;
     /// The 8 bytes at an 8-byte aligned linear address, read as a supervisor would; nullopt where nothing is mapped.
     [[nodiscard]] std::optional<std::uint64_t> peek64(VirtAddr virt) const;
 

@@ -66,6 +66,8 @@ struct NestedTranslation {
     PageSize guest_page_size = PageSize::k4K;
     PageSize nested_page_size = PageSize::k4K;
     AccessRights guest_rights;
+    bool guest_global = false;  ///< G of the guest's leaf, with the guest's CR4.PGE = 1
+    TranslationSource source = TranslationSource::walk;
     std::uint8_t guest_pat_index = 0;
     std::optional<MemoryType> ept_type;  ///< EPT: memory type of the leaf
     bool ignore_pat = false;             ///< EPT: IPAT of the leaf
@@ -115,6 +117,7 @@ public:
 
 private:
     friend class NestedWalker;
+    friend class NestedMmu;
     friend class NestedTables;
     Outcome outcome_;
     std::vector<NestedStep> steps_;
