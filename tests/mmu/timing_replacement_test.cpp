@@ -123,7 +123,7 @@ TEST_CASE("LRU evicts what was used longest ago", "[mmu][timing]") {
 
 TEST_CASE("A folded index XORs the page number with itself", "[mmu][timing][tlbleed]") {
     const TagArray xor7{"STLB", {128, 12, 7}};
-    CHECK(xor7.set_of(0x100) == 2);  // 1 << 8 folds down to bit 1
+    CHECK(xor7.set_of(0x100) == 2);              // 1 << 8 folds down to bit 1
     CHECK(xor7.set_of(0) == xor7.set_of(0x81));  // 0x81 = 1 << 7 | 1: the two ones cancel
     const TagArray xor8{"STLB", {256, 6, 8}};
     CHECK(xor8.set_of(0x101) == 0);

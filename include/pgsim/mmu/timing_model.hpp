@@ -105,12 +105,15 @@ private:
     void insert(Group& group, VirtAddr virt, TagKind kind, std::uint16_t pcid, const TlbEntry& entry);
     void charge_reference(PhysAddr entry);
     void nested_references(std::span<const NestedStep> steps);
+    [[nodiscard]] bool is_nested(const Unit& unit) const noexcept {
+        return &unit == &nested_.front() || &unit == &nested_.back();
+    }
     template <class Function>
     void each_unit(Function function);
 
     CoreDescription core_;
     Group l1_load_, l1_store_, l1_fetch_, l2_, l2_fetch_, structures_;
-    Group nested_;  // guest-physical to system-physical
+    Group nested_;  // guest-physical to system-physical: pages, tables
     CacheHierarchy caches_;
     AccessCost cost_;
     bool second_level_asked_ = false;

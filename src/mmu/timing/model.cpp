@@ -50,8 +50,9 @@ TimingModel::TimingModel(CoreDescription core) : core_{std::move(core)}, caches_
         throw Error{"core " + core_.name, "it needs first-level TLBs for loads and for fetches"};
     }
     // [spec timing 10.2]: "host-side results cached in a nested TLB/PSC (size unknown; default 64)".
-    constexpr std::uint8_t all_pages = bit(TagKind::k4K) | bit(TagKind::k2M) | bit(TagKind::k1G);
-    nested_.emplace_back(CoreArray{"nested TLB", {1, 64}, all_pages, std::nullopt});
+    constexpr unsigned pages = bit(TagKind::k4K) | bit(TagKind::k2M) | bit(TagKind::k1G);
+    nested_.emplace_back(CoreArray{"nested TLB", {1, 64}, pages, std::nullopt});
+    nested_.emplace_back(CoreArray{"nested tables", {1, 64}, 0xffU & ~pages, std::nullopt});
 }
 
 TimingModel::Group& TimingModel::first_level(Access access) noexcept {
@@ -292,7 +293,7 @@ void TimingModel::each_unit(Function function) {
 void TimingModel::invalidate_page(VirtAddr virt, std::uint16_t pcid, bool global_too) {
     each_unit([&](Unit& unit) {
         for (const TagKind kind : page_kinds) {
-            if (!unit.description.holds(kind) || &unit == &nested_.front()) {
+            if (!unit.description.holds(kind) || is_nested(unit)) {
                 continue;
             }
             const std::uint64_t prefix = Tag::prefix(virt.value(), kind);
@@ -312,6 +313,9 @@ void TimingModel::invalidate_page(VirtAddr virt, std::uint16_t pcid, bool global
                 }
             }
         }
+        if (is_nested(unit)) {
+            return;
+        }
         // INVLPG takes every paging-structure entry of the PCID.
         unit.tags.drop_if([&](std::uint64_t tag) { return Tag::kind(tag) >= TagKind::pde && Tag::pcid(tag) == pcid; });
     });
@@ -319,7 +323,7 @@ void TimingModel::invalidate_page(VirtAddr virt, std::uint16_t pcid, bool global
 
 void TimingModel::invalidate_pcid(std::uint16_t pcid, bool global_too) {
     each_unit([&](Unit& unit) {
-        if (&unit != &nested_.front()) {
+        if (!is_nested(unit)) {
             unit.tags.drop_if(
                 [&](std::uint64_t tag) { return Tag::is_global(tag) ? global_too : Tag::pcid(tag) == pcid; });
         }
@@ -328,7 +332,7 @@ void TimingModel::invalidate_pcid(std::uint16_t pcid, bool global_too) {
 
 void TimingModel::invalidate_all(bool global_too) {
     each_unit([&](Unit& unit) {
-        if (&unit != &nested_.front()) {
+        if (!is_nested(unit)) {
             unit.tags.drop_if([&](std::uint64_t tag) { return global_too || !Tag::is_global(tag); });
         }
     });
@@ -360,7 +364,9 @@ void TimingModel::switch_pcid(std::uint16_t pcid) {
 }
 
 void TimingModel::invalidate_nested() {
-    nested_.front().tags.drop_if([](std::uint64_t) { return true; });
+    for (Unit& unit : nested_) {
+        unit.tags.drop_if([](std::uint64_t) { return true; });
+    }
 }
 
 }  // namespace pgsim

@@ -33,6 +33,7 @@ void TimingModel::nested_references(std::span<const NestedStep> steps) {
         return;
     }
     Unit& cache = nested_.front();
+    Unit& tables = nested_.back();
     const std::uint64_t guest_phys = steps.front().guest_phys.value();
     for (const TagKind kind : nested_pages) {
         const unsigned slot = cache.find(guest_phys, kind, 0);
@@ -45,9 +46,9 @@ void TimingModel::nested_references(std::span<const NestedStep> steps) {
     ++cache.counts.misses;
     unsigned first = 6;  // above every level
     for (const TagKind kind : nested_tables) {
-        const unsigned slot = cache.find(guest_phys, kind, 0);
+        const unsigned slot = tables.find(guest_phys, kind, 0);
         if (slot != TagArray::none) {
-            cache.tags.touch(slot, ++clock_);
+            tables.tags.touch(slot, ++clock_);
             first = number(level_of(kind)) - 1;
             break;
         }
