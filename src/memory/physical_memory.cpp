@@ -149,7 +149,7 @@ const std::byte* PhysicalMemory::readable_frame(std::uint64_t pfn) const {
 }
 
 std::byte* PhysicalMemory::writable_frame(std::uint64_t pfn) {
-    CacheSlot& slot = write_cache_[pfn % cache_slots];
+    WriteSlot& slot = write_cache_[pfn % cache_slots];
     if (slot.pfn == pfn) {
         return slot.bytes;
     }
@@ -167,8 +167,8 @@ std::byte* PhysicalMemory::writable_frame(std::uint64_t pfn) {
     }
     std::byte* const bytes = place->bytes.data();
     slot = {pfn, bytes, uniform_frame(*regions_, pfn, RegionKind::ram)};
-    CacheSlot& reading = read_cache_[pfn % cache_slots];
-    if (reading.pfn == pfn) {
+    ReadSlot& reading = read_cache_[pfn % cache_slots];
+    if (reading.frame == pfn * frame_bytes) {
         reading.bytes = bytes;
     }
     return bytes;
@@ -177,10 +177,8 @@ std::byte* PhysicalMemory::writable_frame(std::uint64_t pfn) {
 std::uint64_t PhysicalMemory::read64_slow(PhysAddr address) const {
     assert(address.is_aligned(8));
     const std::uint64_t pfn = address.value() >> 12;
-    if (detail::Frame* frame = detail::find_frame(root_.node_, pfn);
-        frame != nullptr &&
-        (uniform_frame(*regions_, pfn, RegionKind::ram) || uniform_frame(*regions_, pfn, RegionKind::rom))) {
-        read_cache_[pfn % cache_slots] = {pfn, frame->bytes.data(), false};
+    if (detail::Frame* frame = detail::find_frame(root_.node_, pfn); frame != nullptr && answers_whole(pfn)) {
+        read_cache_[pfn % cache_slots] = {pfn * frame_bytes, frame->bytes.data()};
         return load_word(frame->bytes.data() + address.offset_in(frame_bytes));
     }
     std::uint64_t value = 0;
@@ -202,7 +200,26 @@ const std::byte* PhysicalMemory::resident_frame(Pfn frame) const {
     return found == nullptr ? nullptr : found->bytes.data();
 }
 
-std::uint64_t PhysicalMemory::peek64(PhysAddr address) const {
+// The last region that answered is remembered: most frames that are asked for lie in it.
+bool PhysicalMemory::answers_whole(std::uint64_t pfn) const {
+    if (pfn >= whole_first_ && pfn < whole_end_) [[likely]] {
+        return true;
+    }
+    const auto found = regions_->kinds.find(pfn << 12);
+    if (found == regions_->kinds.end() || !answers(found->second)) {
+        return false;
+    }
+    const std::uint64_t first = (found->first.lower() + frame_bytes - 1) >> 12;
+    const std::uint64_t end = found->first.upper() >> 12;
+    if (pfn < first || pfn >= end) {
+        return false;
+    }
+    whole_first_ = first;
+    whole_end_ = end;
+    return true;
+}
+
+std::uint64_t PhysicalMemory::peek64_slow(PhysAddr address) const {
     return answers(regions_->kind_at(address.value())) ? read64(address) : ~std::uint64_t{0};
 }
 
@@ -240,7 +257,7 @@ void PhysicalMemory::write64(PhysAddr address, std::uint64_t value) {
     assert(address.is_aligned(8));
     const std::uint64_t pfn = address.value() >> 12;
     if (!journal_) {
-        const CacheSlot& slot = write_cache_[pfn % cache_slots];
+        const WriteSlot& slot = write_cache_[pfn % cache_slots];
         if (slot.pfn == pfn && slot.all_ram) [[likely]] {
             std::memcpy(slot.bytes + address.offset_in(frame_bytes), &value, sizeof value);
             return;
@@ -365,6 +382,7 @@ void PhysicalMemory::drop_caches() noexcept {
     ++layout_generation_;
     read_cache_.fill({});
     write_cache_.fill({});
+    whole_first_ = whole_end_ = 0;
     source_frame_pfn_ = ~std::uint64_t{0};
 }
 

@@ -41,6 +41,7 @@ Mmu::Mmu(Mmu&&) noexcept = default;
 Mmu& Mmu::operator=(Mmu&&) noexcept = default;
 
 void Mmu::set_core(const std::optional<CoreDescription>& core) {
+    lean_known_ = false;
     timing_ = core ? std::make_unique<TimingModel>(*core) : nullptr;
     flush({TranslationFlush::Scope::all, 0});
     if (timing_) {
@@ -56,6 +57,7 @@ void Mmu::switch_pcid(std::uint16_t pcid) {
 }
 
 void Mmu::set_policy(CachePolicy policy) {
+    lean_known_ = false;
     policy_ = policy;
     flush({TranslationFlush::Scope::all, 0});
 }

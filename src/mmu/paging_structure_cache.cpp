@@ -12,25 +12,22 @@ PagingStructureCache::PagingStructureCache()
     : caches_{Cache{TagKind::pde, "PDE cache", {8, 4}}, Cache{TagKind::pdpte, "PDPTE cache", {8, 4}},
               Cache{TagKind::pml4e, "PML4E cache", {8, 4}}, Cache{TagKind::pml5e, "PML5E cache", {8, 4}}} {}
 
-std::optional<WalkStart> PagingStructureCache::find(VirtAddr virt, std::uint16_t pcid) noexcept {
-    for (Cache& cache : caches_) {
-        const unsigned slot = cache.find(virt.value(), pcid);
-        if (slot != TagArray::none) {
-            cache.tags.touch(slot, ++clock_);
-            return cache.starts[slot];
-        }
-    }
-    return std::nullopt;
-}
-
 void PagingStructureCache::insert(Level above, VirtAddr virt, std::uint16_t pcid, const WalkStart& start) {
     assert(above != Level::pt);
-    Cache& cache = caches_[number(above) - 2];
-    const std::uint64_t prefix = Tag::prefix(virt.value(), cache.kind);
-    unsigned slot = cache.find(virt.value(), pcid);
-    if (slot == TagArray::none) {
-        slot = cache.tags.place_for(prefix);
+    Cache& cache = caches_[number(above) - 2U];
+    const unsigned known = cache.find(virt.value(), pcid);
+    if (known == TagArray::none) {
+        insert_new(above, virt, pcid, start);
+        return;
     }
+    cache.tags.touch(known, ++clock_);
+    cache.starts[known] = start;
+}
+
+void PagingStructureCache::insert_new(Level above, VirtAddr virt, std::uint16_t pcid, const WalkStart& start) {
+    Cache& cache = caches_[number(above) - 2U];
+    const std::uint64_t prefix = Tag::prefix(virt.value(), cache.kind);
+    const unsigned slot = cache.tags.place_for(prefix);
     cache.tags.put(slot, Tag::make(prefix, cache.kind, pcid), ++clock_);
     cache.starts[slot] = start;
 }
@@ -43,7 +40,7 @@ void PagingStructureCache::invalidate_pcid(std::uint16_t pcid) noexcept {
 
 void PagingStructureCache::invalidate_all() noexcept {
     for (Cache& cache : caches_) {
-        cache.tags.drop_if([](std::uint64_t) { return true; });
+        cache.tags.clear();
     }
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "pgsim/mmu/tag_array.hpp"
 
+#include <algorithm>
+
 #include "pgsim/base/error.hpp"
 
 namespace pgsim {
@@ -53,6 +55,8 @@ TagArray::TagArray(std::string_view where, const TagArrayShape& shape) : shape_{
     fold_ = shape.fold == 0 ? 63 : shape.fold;
     set_mask_ = shape.sets - 1;
     tags_.resize(std::size_t{shape.sets} * shape.ways);
+    key_stride_ = (shape.ways + 3) / 4 * 4;
+    keys_.resize(std::size_t{shape.sets} * key_stride_);
     if (shape.replacement == Replacement::lru) {
         stamps_.resize(tags_.size());
     } else {
@@ -86,25 +90,31 @@ unsigned TagArray::tree_victim(std::uint64_t bits) const noexcept {
 unsigned TagArray::place_for(std::uint64_t prefix) const noexcept {
     const unsigned set = set_of(prefix);
     const unsigned first = set * shape_.ways;
-    const unsigned victim = shape_.replacement == Replacement::lru ? 0 : first + tree_victim(trees_[set]);
-    if (shape_.replacement != Replacement::lru && tags_[victim] == 0) {
-        return victim;
+    if (shape_.replacement == Replacement::lru) {
+        unsigned oldest = first;
+        for (unsigned way = 1; way < shape_.ways; ++way) {
+            oldest = stamps_[first + way] < stamps_[oldest] ? first + way : oldest;
+        }
+        return oldest;
     }
-    if (used_ != tags_.size()) {
+    const unsigned victim = first + tree_victim(trees_[set]);
+    if (tags_[victim] != 0 && used_ != tags_.size()) {
         for (unsigned way = 0; way < shape_.ways; ++way) {
             if (tags_[first + way] == 0) {
                 return first + way;
             }
         }
     }
-    if (shape_.replacement != Replacement::lru) {
-        return victim;
+    return victim;
+}
+
+void TagArray::clear() noexcept {
+    if (used_ != 0) {
+        std::fill(tags_.begin(), tags_.end(), 0);
+        std::fill(keys_.begin(), keys_.end(), 0);
+        std::fill(stamps_.begin(), stamps_.end(), 0);
+        used_ = 0;
     }
-    unsigned oldest = first;
-    for (unsigned way = 1; way < shape_.ways; ++way) {
-        oldest = stamps_[first + way] < stamps_[oldest] ? first + way : oldest;
-    }
-    return oldest;
 }
 
 }  // namespace pgsim

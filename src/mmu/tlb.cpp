@@ -3,6 +3,16 @@
 
 namespace pgsim {
 
+namespace {
+
+/// As the lean path keeps it.
+std::uint64_t lacks_of(const TlbEntry& entry) noexcept {
+    return (entry.rights.writable ? 0U : 1U << 1) | (entry.rights.user ? 0U : 1U << 2) | (entry.dirty ? 0U : 1U << 6) |
+           (entry.rights.executable ? 0 : std::uint64_t{1} << 63);
+}
+
+}  // namespace
+
 Tlb::Array::Array(TagKind page_kind, std::string_view where, const TagArrayShape& shape)
     : kind{page_kind}, tags{where, shape}, entries(tags.slots()) {}
 
@@ -14,16 +24,23 @@ Tlb::Tlb(const TlbGeometry& geometry)
 
 void Tlb::insert(const TlbEntry& entry) {
     Array& array = array_of(entry.size);
-    const std::uint64_t linear = entry.page << static_cast<unsigned>(entry.size);
-    const std::uint64_t prefix = Tag::prefix(linear, array.kind);
-    unsigned slot = array.find(linear, entry.pcid);
-    if (slot == TagArray::none) {
-        slot = array.tags.place_for(prefix);
+    const unsigned known = array.find(entry.page << static_cast<unsigned>(entry.size), entry.pcid);
+    if (known == TagArray::none) {
+        insert_new(entry);
+        return;
     }
-    array.tags.put(slot,
-                   entry.global ? Tag::make_global(prefix, array.kind) : Tag::make(prefix, array.kind, entry.pcid),
-                   ++clock_);
+    array.tags.put(known, array.tag_of(entry), ++clock_);
+    array.entries[known] = entry;
+    array.entries[known].lacks = lacks_of(entry);
+}
+
+void Tlb::insert_new(const TlbEntry& entry) {
+    Array& array = array_of(entry.size);
+    const std::uint64_t tag = array.tag_of(entry);
+    const unsigned slot = array.tags.place_for(tag & Tag::prefix_mask);
+    array.tags.put(slot, tag, ++clock_);
     array.entries[slot] = entry;
+    array.entries[slot].lacks = lacks_of(entry);
 }
 
 void Tlb::invalidate_page(VirtAddr virt, std::uint16_t pcid, bool global_too) {

@@ -2,8 +2,10 @@
 #include "pgsim/mmu/walker.hpp"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "access_rules.hpp"
+#include "lean_walk.hpp"
 #include "nested_tables.hpp"
 #include "pgsim/base/error.hpp"
 
@@ -169,6 +171,37 @@ BasicWalker<Tables>::BasicWalker(const Tables& tables, const PagingControls& con
     const std::uint64_t top_bits = bit_ps | (c.vendor == Vendor::amd ? bit_g : 0);
     reserved_table_[at(Level::pml4)] |= top_bits;
     reserved_table_[at(Level::pml5)] |= top_bits;
+    make_lean_rules();
+}
+
+template <class Tables>
+void BasicWalker<Tables>::make_lean_rules() noexcept {
+    const PagingControls& c = controls_;
+    lean_.top = top_;
+    lean_.plain = !c.lass && !c.lam_u48 && !c.lam_u57 && !c.lam_sup && !c.uai && c.c_bit == 0;
+    lean_.sign_bit = static_cast<std::uint8_t>(linear_bits(c.mode) - 1);
+    for (std::size_t n = 1; n < level_count; ++n) {
+        const bool leaf_possible = n == number(Level::pt) || ps_[n] != 0;
+        lean_.not_a_table[n] = bit_p | reserved_table_[n] | ps_[n];
+        lean_.not_a_page[n] = leaf_possible ? bit_p | reserved_page_[n] : ~std::uint64_t{0};
+    }
+    // [SDM-3A "Determination of Access Rights"], as masks. Protection keys and shadow stacks are left to the full walk.
+    lean_.needs.fill({});
+    if (!lean_.plain || c.pke || c.pks) {
+        return;
+    }
+    for (const AccessKind kind : {AccessKind::read, AccessKind::write, AccessKind::rmw, AccessKind::fetch}) {
+        for (std::uint8_t cpl = 0; cpl < 4; ++cpl) {
+            const Access access{kind, cpl};
+            const bool user = access.user_mode();
+            const bool shut_out = !user && (access.fetches() ? c.smep : c.smap && !c.ac);  // from user pages
+            detail::LeanNeeds& needs = lean_.needs[4 * static_cast<std::size_t>(kind) + cpl];
+            needs.mask = bit_a | (user || shut_out ? bit_us : 0) | (access.writes() ? bit_d : 0) |
+                         (access.writes() && (user || c.cr0_wp) ? bit_rw : 0) |
+                         (access.fetches() && c.nxe ? bit_xd : 0);
+            needs.value = shut_out ? bit_us : 0;
+        }
+    }
 }
 
 template <class Tables>
@@ -347,6 +380,22 @@ WalkResult BasicWalker<Tables>::walk_from(const WalkStart& start, VirtAddr virt,
 
 template <class Tables>
 std::optional<PhysAddr> BasicWalker<Tables>::translate(VirtAddr virt, Access access) const {
+    if constexpr (std::is_same_v<Tables, PhysicalMemory>) {
+        if (detail::lean_canonical(lean_, virt.value())) [[likely]] {
+            detail::LeanPath lean;
+            detail::NoTrace no_trace;
+            lean.table = controls_.root.value();
+            if (detail::lean_walk(*tables_, lean_, top_, lean, no_trace, virt.value()) &&
+                detail::lean_allows(lean_, access, lean.lacks)) [[likely]] {
+                return PhysAddr{lean.phys & PhysSpace::last};
+            }
+        }
+    }
+    return translate_fully(virt, access);
+}
+
+template <class Tables>
+std::optional<PhysAddr> BasicWalker<Tables>::translate_fully(VirtAddr virt, Access access) const {
     const VirtAddr linear = strip_metadata(controls_, virt, access);
     if (check_address(controls_, linear, access)) {
         return std::nullopt;

@@ -8,6 +8,7 @@ namespace pgsim::cli {
 
 void add_boot(CLI::App& app);
 void add_compare(CLI::App& app);
+void add_cores(CLI::App& app);
 void add_diff(CLI::App& app);
 void add_dump(CLI::App& app);
 void add_machine(CLI::App& app);
@@ -18,6 +19,7 @@ void add_meminfo(CLI::App& app);
 void add_page(CLI::App& app);
 void add_presets(CLI::App& app);
 void add_faults(CLI::App& app);
+void add_replay(CLI::App& app);
 void add_stats(CLI::App& app);
 void add_vectors(CLI::App& app);
 void add_walk(CLI::App& app);

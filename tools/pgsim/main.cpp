@@ -35,6 +35,8 @@ int run(int argc, char** argv) {
     pgsim::cli::add_presets(app);
     pgsim::cli::add_meminfo(app);
     pgsim::cli::add_manual(app);
+    pgsim::cli::add_replay(app);
+    pgsim::cli::add_cores(app);
     const auto is_called = [&](const CLI::App* command) { return command->check_name(argv[1]); };
     if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(is_called).empty()) {
         return complain(("there is no command \"" + std::string{argv[1]} + "\"; pgsim --help lists them").c_str());

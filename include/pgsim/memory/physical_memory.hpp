@@ -106,18 +106,31 @@ public:
 
     /// The 8 bytes at an 8-byte aligned address.
     [[nodiscard]] std::uint64_t read64(PhysAddr address) const {
-        const std::uint64_t pfn = address.value() >> 12;
-        const CacheSlot& slot = read_cache_[pfn % cache_slots];
-        if (slot.pfn == pfn) [[likely]] {
-            std::uint64_t value = 0;
-            std::memcpy(&value, slot.bytes + (address.value() & 0xff8), sizeof value);
-            return value;
+        if (const std::byte* const frame = frame_at_hand(address.align_down(frame_bytes))) [[likely]] {
+            return word_at(frame, address);
         }
         return read64_slow(address);
     }
     [[nodiscard]] std::uint32_t read32(PhysAddr address) const;  ///< 4-byte aligned
     /// As `read64`, but leaves no trace: a read of a hole is not recorded as stray.
-    [[nodiscard]] std::uint64_t peek64(PhysAddr address) const;
+    [[nodiscard]] std::uint64_t peek64(PhysAddr address) const {
+        if (const std::byte* const frame = frame_at_hand(address.align_down(frame_bytes))) [[likely]] {
+            return word_at(frame, address);
+        }
+        return peek64_slow(address);
+    }
+    /// The bytes of the frame at `frame`, a multiple of 4096, when they are at hand: whole RAM or ROM, read lately.
+    /// Null says nothing: use `read64`. Valid until the next change of this memory.
+    [[nodiscard]] const std::byte* frame_at_hand(PhysAddr frame) const noexcept {
+        const ReadSlot& slot = read_cache_[frame.value() / frame_bytes % cache_slots];
+        if (slot.frame != frame.value()) {
+            return nullptr;
+        }
+        if (slot.bytes == nullptr) {
+            __builtin_unreachable();  // a slot with an address has bytes: callers need not test twice
+        }
+        return slot.bytes;
+    }
     /// Where the bytes of a frame lie, for readers in a hurry: null unless RAM or ROM answers in all of it and it has
     /// storage of its own. Valid while `layout_generation` stays the same; the contents may change meanwhile.
     [[nodiscard]] const std::byte* resident_frame(Pfn frame) const;
@@ -156,14 +169,24 @@ public:
 
 private:
     static constexpr std::size_t cache_slots = 1024;
-    struct CacheSlot {
+    struct ReadSlot {
+        std::uint64_t frame = ~std::uint64_t{0};  ///< its address
+        const std::byte* bytes = nullptr;
+    };
+    struct WriteSlot {
         std::uint64_t pfn = ~std::uint64_t{0};
         std::byte* bytes = nullptr;
         bool all_ram = false;  ///< RAM answers in the whole frame
     };
-    using Cache = std::array<CacheSlot, cache_slots>;
 
+    [[nodiscard]] static std::uint64_t word_at(const std::byte* frame, PhysAddr address) noexcept {
+        std::uint64_t value = 0;
+        std::memcpy(&value, frame + (address.value() & 0xff8), sizeof value);
+        return value;
+    }
     [[nodiscard]] std::uint64_t read64_slow(PhysAddr address) const;
+    [[nodiscard]] std::uint64_t peek64_slow(PhysAddr address) const;
+    [[nodiscard]] bool answers_whole(std::uint64_t pfn) const;
     [[nodiscard]] const std::byte* readable_frame(std::uint64_t pfn) const;
     [[nodiscard]] std::byte* writable_frame(std::uint64_t pfn);
     void read_piece(PhysAddr address, std::span<std::byte> out) const;
@@ -179,8 +202,10 @@ private:
     std::shared_ptr<WriteJournal> journal_;
     mutable std::vector<StrayAccess> strays_;
     mutable std::uint64_t stray_count_ = 0;
-    mutable Cache read_cache_{};
-    mutable Cache write_cache_{};
+    mutable std::array<ReadSlot, cache_slots> read_cache_{};
+    mutable std::array<WriteSlot, cache_slots> write_cache_{};
+    mutable std::uint64_t whole_first_ = 0;  // frames [whole_first_, whole_end_) answer reads as a whole
+    mutable std::uint64_t whole_end_ = 0;
     mutable std::array<std::byte, frame_bytes> source_frame_{};
     mutable std::uint64_t source_frame_pfn_ = ~std::uint64_t{0};
 };

@@ -61,7 +61,10 @@ public:
     Mmu& operator=(Mmu&&) noexcept;
 
     /// The registers changed. Caches stay as they are: `flush` is a step of its own.
-    void set_controls(const PagingControls& controls) { controls_ = controls; }
+    void set_controls(const PagingControls& controls) {
+        controls_ = controls;
+        lean_known_ = false;
+    }
     [[nodiscard]] const PagingControls& controls() const noexcept { return controls_; }
     /// The PCID that tags what is cached from now on.
     void set_pcid(std::uint16_t pcid) {
@@ -84,6 +87,16 @@ public:
     /// Translates, as an access does: TLB, else a walk (from the deepest cached entry), which sets accessed and dirty
     /// flags in `memory` (journal origin "MMU") and fills the caches. Never serves a fault from a cache.
     [[nodiscard]] WalkResult access(PhysicalMemory& memory, VirtAddr virt, Access access);
+
+    /// What the lean path gave: when `found`, the access goes through and no flag has to be set.
+    struct QuickTranslation {
+        PhysAddr phys;
+        std::uint32_t entries_read = 0;  ///< 0: it was in the TLB
+        bool found = false;
+    };
+    /// The same for the common case, without a trace: TLB, else a walk that fills the caches. Not `found` for a fault,
+    /// flags to be set, or anything else that is rare: ask `access`. Nothing has been counted or cached then.
+    [[nodiscard]] QuickTranslation try_translate(const PhysicalMemory& memory, VirtAddr virt, Access access);
 
     /// The physical address when the TLB holds a translation that allows `access` as it is; nullopt: ask `access`.
     [[nodiscard]] std::optional<PhysAddr> try_tlb(VirtAddr virt, Access access) noexcept;
@@ -109,6 +122,8 @@ private:
     void finish_walk(PhysicalMemory& memory, const WalkResult& walk);
     void fill(const WalkResult& walk);
     void switch_pcid(std::uint16_t pcid);
+    void make_lean(const PhysicalMemory& memory);
+    [[nodiscard]] QuickTranslation quick_walk(const PhysicalMemory& memory, VirtAddr virt, Access access);
 
     PagingControls controls_;
     Tlb tlb_;
@@ -117,6 +132,9 @@ private:
     MmuStatistics statistics_;
     std::uint16_t pcid_ = 0;
     CachePolicy policy_ = CachePolicy::on;
+    bool lean_known_ = false;  // lean_ and quick_ are those of the controls, the policy and the timing
+    bool quick_ = false;       // the lean path may be used
+    detail::LeanRules lean_;
 };
 
 }  // namespace pgsim

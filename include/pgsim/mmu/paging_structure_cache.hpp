@@ -3,7 +3,6 @@
 
 #include <array>
 #include <cstdint>
-#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -23,11 +22,25 @@ class PagingStructureCache {
 public:
     PagingStructureCache();
 
-    /// Where a walk for `virt` in `pcid` may begin: below the deepest cached entry. nullopt: at the root.
-    [[nodiscard]] std::optional<WalkStart> find(VirtAddr virt, std::uint16_t pcid) noexcept;
+    /// Where a walk for `virt` in `pcid` may begin: below the deepest cached entry. Null: at the root.
+    [[nodiscard]] const WalkStart* find(VirtAddr virt, std::uint16_t pcid) noexcept {
+        for (Cache& cache : caches_) {
+            if (cache.tags.used() == 0) {
+                continue;
+            }
+            const unsigned slot = cache.find(virt.value(), pcid);
+            if (slot != TagArray::none) {
+                cache.tags.touch(slot, ++clock_);
+                return &cache.starts[slot];
+            }
+        }
+        return nullptr;
+    }
 
     /// Remembers that for `virt` in `pcid` the entry of level `above` names `start.table`.
     void insert(Level above, VirtAddr virt, std::uint16_t pcid, const WalkStart& start);
+    /// The same for an entry that `find` has just missed.
+    void insert_new(Level above, VirtAddr virt, std::uint16_t pcid, const WalkStart& start);
 
     void invalidate_pcid(std::uint16_t pcid) noexcept;
     void invalidate_all() noexcept;

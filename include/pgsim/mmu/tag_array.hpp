@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
+#include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <vector>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include "pgsim/base/level.hpp"
 
@@ -42,18 +47,10 @@ inline constexpr std::size_t tag_kinds = 8;
 
 /// log2 of the bytes of linear-address space that one tag of this kind covers.
 [[nodiscard]] constexpr unsigned shift_of(TagKind kind) noexcept {
-    switch (kind) {
-    case TagKind::k4K: return 12;
-    case TagKind::k2M: return 21;
-    case TagKind::k4M: return 22;
-    case TagKind::k1G: return 30;
-    case TagKind::pde: return 21;
-    case TagKind::pdpte: return 30;
-    case TagKind::pml4e: return 39;
-    case TagKind::pml5e: return 48;
-    }
-    return 12;
+    constexpr std::array<std::uint8_t, tag_kinds> shifts{12, 21, 22, 30, 21, 30, 39, 48};
+    return shifts[static_cast<std::size_t>(kind)];
 }
+static_assert(shift_of(TagKind::k4M) == 22 && shift_of(TagKind::pde) == 21 && shift_of(TagKind::pml5e) == 48);
 
 [[nodiscard]] constexpr TagKind tag_kind(PageSize size) noexcept {
     switch (size) {
@@ -69,6 +66,7 @@ inline constexpr std::size_t tag_kinds = 8;
 /// place.
 struct Tag {
     static constexpr unsigned kind_shift = 45;
+    static constexpr std::uint64_t prefix_mask = (std::uint64_t{1} << kind_shift) - 1;
     static constexpr unsigned pcid_shift = 48;
     static constexpr std::uint64_t global = std::uint64_t{1} << 60;
     static constexpr std::uint64_t valid = std::uint64_t{1} << 63;
@@ -112,17 +110,22 @@ public:
 
     /// The slot that holds `tag` or `other`; `none` when there is neither. Changes no replacement state.
     [[nodiscard]] unsigned find(std::uint64_t prefix, std::uint64_t tag, std::uint64_t other) const noexcept {
-        const unsigned first = set_of(prefix) * shape_.ways;
-        const std::uint64_t* const set = tags_.data() + first;
-        for (unsigned way = 0; way < shape_.ways; ++way) {
-            if (set[way] == tag || set[way] == other) {
-                return first + way;
+        const unsigned set = set_of(prefix);
+        const std::uint32_t* const keys = keys_.data() + std::size_t{set} * key_stride_;
+        const std::uint32_t wanted = key_of(tag);
+        for (unsigned way = 0; way < key_stride_; way += 4) {
+            // Which way it is cannot be predicted: four are compared at once, by a part of the tag.
+            for (unsigned found = equal_of_four(keys + way, wanted); found != 0; found &= found - 1) {
+                const unsigned slot = set * shape_.ways + way + static_cast<unsigned>(std::countr_zero(found));
+                if (tags_[slot] == tag || tags_[slot] == other) [[likely]] {
+                    return slot;
+                }
             }
         }
         return none;
     }
 
-    /// `slot` was used at `now` (any clock that only grows).
+    /// `slot` was used at `now` (a clock that begins at 1 and only grows).
     void touch(unsigned slot, std::uint64_t now) noexcept {
         if (shape_.replacement == Replacement::lru) {
             stamps_[slot] = now;
@@ -141,12 +144,13 @@ public:
     /// `tag` replaces what the slot held, and is touched.
     void put(unsigned slot, std::uint64_t tag, std::uint64_t now) noexcept {
         used_ += tags_[slot] == 0 ? 1U : 0U;
-        tags_[slot] = tag;
+        set_tag(slot, tag);
         touch(slot, now);
     }
     void drop(unsigned slot) noexcept {
         used_ -= tags_[slot] != 0 ? 1U : 0U;
-        tags_[slot] = 0;
+        set_tag(slot, 0);
+        forget(slot);
     }
     /// Drops every tag for which `predicate(tag)`.
     template <class Predicate>
@@ -154,15 +158,44 @@ public:
         if (used_ == 0) {
             return;
         }
-        for (std::uint64_t& tag : tags_) {
-            if (tag != 0 && predicate(tag)) {
-                tag = 0;
-                --used_;
+        for (unsigned slot = 0; slot < tags_.size(); ++slot) {
+            if (tags_[slot] != 0 && predicate(tags_[slot])) {
+                drop(slot);
             }
         }
     }
+    /// Empty, as when it was made; replacement bits of trees stay.
+    void clear() noexcept;
 
 private:
+    /// The same for a tag and its global twin; 0 for an empty place only.
+    [[nodiscard]] static std::uint32_t key_of(std::uint64_t tag) noexcept {
+        const std::uint64_t part = tag & (Tag::prefix_mask | std::uint64_t{7} << Tag::kind_shift);
+        return tag == 0 ? 0 : static_cast<std::uint32_t>(part ^ part >> 31) | 0x8000'0000;
+    }
+    [[nodiscard]] static unsigned equal_of_four(const std::uint32_t* keys, std::uint32_t wanted) noexcept {
+#if defined(__SSE2__)
+        const __m128i four = _mm_loadu_si128(reinterpret_cast<const __m128i*>(keys));
+        const __m128i equal = _mm_cmpeq_epi32(four, _mm_set1_epi32(static_cast<int>(wanted)));
+        return static_cast<unsigned>(_mm_movemask_ps(_mm_castsi128_ps(equal)));
+#else
+        unsigned found = 0;
+        for (unsigned way = 0; way < 4; ++way) {
+            found |= (keys[way] == wanted ? 1U : 0U) << way;
+        }
+        return found;
+#endif
+    }
+    void set_tag(unsigned slot, std::uint64_t tag) noexcept {
+        tags_[slot] = tag;
+        keys_[std::size_t{slot / shape_.ways} * key_stride_ + slot % shape_.ways] = key_of(tag);
+    }
+    // An empty place is the oldest of its set.
+    void forget(unsigned slot) noexcept {
+        if (shape_.replacement == Replacement::lru) {
+            stamps_[slot] = 0;
+        }
+    }
     void touch_tree(unsigned slot) noexcept;
     [[nodiscard]] unsigned tree_victim(std::uint64_t bits) const noexcept;
 
@@ -170,7 +203,9 @@ private:
     unsigned fold_ = 63;
     std::uint64_t set_mask_ = 0;
     unsigned used_ = 0;
+    unsigned key_stride_ = 4;  // ways, rounded up to a multiple of 4
     std::vector<std::uint64_t> tags_;
+    std::vector<std::uint32_t> keys_;    // a part of each tag, what a lookup compares first
     std::vector<std::uint64_t> stamps_;  // lru
     std::vector<std::uint64_t> trees_;   // the bits of each set; for groups, 4 bits a tree and the next group on top
 };

@@ -25,6 +25,8 @@ struct TlbEntry {
     bool shadow_stack = false;
     std::uint8_t protection_key = 0;
     std::uint8_t pat_index = 0;
+    /// Made by the TLB of the rights and `dirty`: R/W, U/S and D set where they lack, XD where execution is disabled.
+    std::uint64_t lacks = 0;
 };
 
 /// One array a page size. The default is large enough that capacity plays no part in teaching examples.
@@ -57,6 +59,8 @@ public:
     }
 
     void insert(const TlbEntry& entry);
+    /// The same for a translation that `find` has just missed.
+    void insert_new(const TlbEntry& entry);
 
     /// Every translation of a page that contains `virt`, of any size, in `pcid`; global ones only if `global_too`.
     void invalidate_page(VirtAddr virt, std::uint16_t pcid, bool global_too);
@@ -74,6 +78,10 @@ private:
         std::vector<TlbEntry> entries;
 
         Array(TagKind kind, std::string_view where, const TagArrayShape& shape);
+        [[nodiscard]] std::uint64_t tag_of(const TlbEntry& entry) const noexcept {
+            const std::uint64_t prefix = Tag::prefix(entry.page << static_cast<unsigned>(entry.size), kind);
+            return entry.global ? Tag::make_global(prefix, kind) : Tag::make(prefix, kind, entry.pcid);
+        }
         [[nodiscard]] unsigned find(std::uint64_t linear, std::uint16_t pcid) const noexcept {
             const std::uint64_t prefix = Tag::prefix(linear, kind);
             return tags.find(prefix, Tag::make(prefix, kind, pcid), Tag::make_global(prefix, kind));

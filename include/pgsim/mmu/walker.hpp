@@ -19,6 +19,26 @@ struct WalkStart {
     AccessRights rights;        ///< of the entries above
 };
 
+namespace detail {
+/// What an access needs of the entries on its path, for the lean path. Bits are those of entries; in `lacks` of a path
+/// a set bit means: P, R/W, U/S, A missing in some entry, XD set in some entry, D missing in the leaf.
+struct LeanNeeds {
+    std::uint64_t mask = ~std::uint64_t{0};   ///< bits that matter
+    std::uint64_t value = ~std::uint64_t{0};  ///< … and how they must be (fresh: never)
+    [[nodiscard]] constexpr bool met(std::uint64_t lacks) const noexcept { return ((lacks ^ value) & mask) == 0; }
+};
+
+/// What the lean path makes of the controls. Masks are indexed by the number of the level.
+struct LeanRules {
+    std::array<std::uint64_t, 6> not_a_table{};  ///< bits of (entry XOR flipped) that are 0 in one that names a table
+    std::array<std::uint64_t, 6> not_a_page{};   ///< … in one that maps a page
+    std::array<LeanNeeds, 32> needs;             ///< by 4 x kind + CPL, for accesses of mode by_cpl
+    Level top = Level::pml4;
+    bool plain = false;          ///< IA-32e paging; no metadata in addresses, no LASS, no C-bit; else no need is met
+    std::uint8_t sign_bit = 47;  ///< highest bit of a linear address that is translated
+};
+}  // namespace detail
+
 /// The rules of paging over tables in `Tables` (PhysicalMemory, or MemorySnapshot), in the order of the manual's
 /// description, one loop for all levels and modes. Reads memory only; what the processor would write is in the result.
 /// [SDM-3A "4-Level Paging and 5-Level Paging", "PAE Paging", "32-Bit Paging", "Access Rights"]
@@ -42,9 +62,12 @@ public:
     [[nodiscard]] std::optional<PhysAddr> translate(VirtAddr virt, Access access = {}) const;
 
     [[nodiscard]] const PagingControls& controls() const noexcept { return controls_; }
+    [[nodiscard]] const detail::LeanRules& lean_rules() const noexcept { return lean_; }
 
 private:
     struct Path;
+    void make_lean_rules() noexcept;
+    [[nodiscard]] std::optional<PhysAddr> translate_fully(VirtAddr virt, Access access) const;
     [[nodiscard]] std::uint64_t read_entry(std::uint64_t at) const;
     template <bool trace>
     void descend(Path& path, std::uint64_t linear, WalkResult* result) const;
@@ -64,6 +87,7 @@ private:
     std::uint64_t address_mask_ = 0;                           // of a table's base
     EntryFormat format_ = EntryFormat::ia32e;
     Level top_ = Level::pml4;
+    detail::LeanRules lean_;
 };
 
 /// PhysicalMemory for a look without a trace: reads of holes are not recorded as stray.
