@@ -61,7 +61,7 @@ Mmu untimed(const Stream& of) {
 }
 
 std::uint64_t through(Mmu& mmu, PhysicalMemory& memory, VirtAddr virt) {
-    if (const auto quick = mmu.try_translate(memory, virt, user_read); quick.found) {
+    if (const auto quick = mmu.try_translate(memory, virt, user_read); quick.found()) {
         return quick.phys.value();
     }
     return mmu.access(memory, virt, user_read).translation()->phys.value();

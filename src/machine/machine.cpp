@@ -91,8 +91,8 @@ std::optional<PhysAddr> Machine::resolve(VirtAddr virt, Access access, bool& ski
         return std::nullopt;
     }
     const VirtAddr at = linear(virt);
-    if (const auto quick = mmu().try_translate(*memory_, at, access); quick.found) [[likely]] {
-        now_ += Cycles{1 + quick.entries_read};
+    if (const auto quick = mmu().try_translate(*memory_, at, access); quick.found()) [[likely]] {
+        now_ += Cycles{1 + quick.entries_read()};
         return quick.phys;
     }
     return resolve_slow(at, access, skipped);

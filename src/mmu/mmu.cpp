@@ -124,12 +124,12 @@ std::optional<WalkResult> Mmu::from_entry(const TlbEntry* entry, const PhysicalM
 }
 
 WalkResult Mmu::walk(PhysicalMemory& memory, VirtAddr virt, Access access) {
-    const Walker walker{memory, controls_};
+    const Walker& rules = walker(memory);
     if (policy_ == CachePolicy::on && ia32e(controls_.mode)) {
         const VirtAddr linear = strip_metadata(controls_, virt, access);
         if (!check_address(controls_, linear, access)) {
             if (const auto start = structures_.find(linear, pcid_)) {
-                WalkResult partial = walker.walk_from(*start, linear, access);
+                WalkResult partial = rules.walk_from(*start, linear, access);
                 if (partial.translation() != nullptr) {
                     ++statistics_.structure_hits;
                     return partial;
@@ -137,7 +137,7 @@ WalkResult Mmu::walk(PhysicalMemory& memory, VirtAddr virt, Access access) {
             }
         }
     }
-    return walker.walk(virt, access);
+    return rules.walk(virt, access);
 }
 
 WalkResult Mmu::access(PhysicalMemory& memory, VirtAddr virt, Access access) {

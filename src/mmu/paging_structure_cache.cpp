@@ -24,14 +24,6 @@ void PagingStructureCache::insert(Level above, VirtAddr virt, std::uint16_t pcid
     cache.starts[known] = start;
 }
 
-void PagingStructureCache::insert_new(Level above, VirtAddr virt, std::uint16_t pcid, const WalkStart& start) {
-    Cache& cache = caches_[number(above) - 2U];
-    const std::uint64_t prefix = Tag::prefix(virt.value(), cache.kind);
-    const unsigned slot = cache.tags.place_for(prefix);
-    cache.tags.put(slot, Tag::make(prefix, cache.kind, pcid), ++clock_);
-    cache.starts[slot] = start;
-}
-
 void PagingStructureCache::invalidate_pcid(std::uint16_t pcid) noexcept {
     for (Cache& cache : caches_) {
         cache.tags.drop_if([pcid](std::uint64_t tag) { return Tag::pcid(tag) == pcid; });

@@ -12,9 +12,17 @@ constexpr std::uint64_t global_bit = 1U << 8;
 }  // namespace
 
 void Mmu::make_lean(const PhysicalMemory& memory) {
-    lean_ = Walker{memory, controls_}.lean_rules();
+    walker_.emplace(memory, controls_);
+    lean_ = walker_->lean_rules();
     quick_ = lean_.plain && policy_ == CachePolicy::on && !timing_;
     lean_known_ = true;
+}
+
+const Walker& Mmu::walker(const PhysicalMemory& memory) {
+    if (!lean_known_ || !walker_->reads(memory)) {
+        make_lean(memory);
+    }
+    return *walker_;
 }
 
 Mmu::QuickTranslation Mmu::try_translate(const PhysicalMemory& memory, VirtAddr virt, Access access) {
@@ -23,7 +31,7 @@ Mmu::QuickTranslation Mmu::try_translate(const PhysicalMemory& memory, VirtAddr 
     }
     if (!quick_) [[unlikely]] {
         const auto hit = try_tlb(virt, access);
-        return {hit.value_or(PhysAddr{}), 0, hit.has_value()};
+        return hit ? QuickTranslation{*hit, 1} : QuickTranslation{};
     }
     if (!detail::lean_canonical(lean_, virt.value())) [[unlikely]] {
         return {};
@@ -37,7 +45,7 @@ Mmu::QuickTranslation Mmu::try_translate(const PhysicalMemory& memory, VirtAddr 
     }
     ++statistics_.accesses;
     ++statistics_.tlb_hits;
-    return {entry->base + virt.offset_in(bytes(entry->size)), 0, true};
+    return {entry->base + virt.offset_in(bytes(entry->size)), 1};
 }
 
 // The TLB has just missed.
@@ -68,25 +76,24 @@ Mmu::QuickTranslation Mmu::quick_walk(const PhysicalMemory& memory, VirtAddr vir
     const std::uint64_t upper_lacks = !leaf_alone        ? trace.lacks[number(path.level) + 1U]
                                       : start != nullptr ? detail::lean_lacks(start->rights)
                                                          : 0;
-    TlbEntry entry;
-    entry.page = virt.value() >> static_cast<unsigned>(size);
+    // Written where it stays: a copy of small fields would have to wait for them.
+    TlbEntry& entry = tlb_.new_entry(virt.value() >> static_cast<unsigned>(size), size, pcid_,
+                                     controls_.pge && (path.leaf & global_bit) != 0);
     entry.base = phys.align_down(bytes(size));
-    entry.size = size;
     entry.rights = detail::lean_rights(path.lacks, controls_.nxe);
-    entry.pcid = pcid_;
-    entry.global = controls_.pge && (path.leaf & global_bit) != 0;
     entry.dirty = (path.lacks & detail::lean_d) == 0;
     entry.shadow_stack = controls_.cet && (path.leaf & (detail::lean_rw | detail::lean_d)) == detail::lean_d &&
                          (upper_lacks & detail::lean_rw) == 0;
     entry.protection_key = static_cast<std::uint8_t>(path.leaf >> 59 & 15);
     entry.pat_index = static_cast<std::uint8_t>((path.leaf >> pat_bit & 1) << 2 | (path.leaf >> 3 & 3));
-    tlb_.insert_new(entry);
+    entry.lacks =
+        path.lacks & (detail::lean_rw | detail::lean_us | detail::lean_d | (controls_.nxe ? detail::lean_xd : 0));
     for (unsigned n = number(from); n > number(path.level); --n) {
         structures_.insert_new(static_cast<Level>(n), virt, pcid_,
                                {static_cast<Level>(n - 1), PhysAddr{trace.table[n] & detail::lean_address},
                                 detail::lean_rights(trace.lacks[n], controls_.nxe)});
     }
-    return {phys, read, true};
+    return {phys, read + std::uint64_t{1}};
 }
 
 }  // namespace pgsim

@@ -87,16 +87,9 @@ unsigned TagArray::tree_victim(std::uint64_t bits) const noexcept {
     return group * group_ways + tree_next(bits >> (group * group_ways) & 15, group_ways);
 }
 
-unsigned TagArray::place_for(std::uint64_t prefix) const noexcept {
+unsigned TagArray::place_in_tree(std::uint64_t prefix) const noexcept {
     const unsigned set = set_of(prefix);
     const unsigned first = set * shape_.ways;
-    if (shape_.replacement == Replacement::lru) {
-        unsigned oldest = first;
-        for (unsigned way = 1; way < shape_.ways; ++way) {
-            oldest = stamps_[first + way] < stamps_[oldest] ? first + way : oldest;
-        }
-        return oldest;
-    }
     const unsigned victim = first + tree_victim(trees_[set]);
     if (tags_[victim] != 0 && used_ != tags_.size()) {
         for (unsigned way = 0; way < shape_.ways; ++way) {

@@ -25,22 +25,12 @@ Tlb::Tlb(const TlbGeometry& geometry)
 void Tlb::insert(const TlbEntry& entry) {
     Array& array = array_of(entry.size);
     const unsigned known = array.find(entry.page << static_cast<unsigned>(entry.size), entry.pcid);
-    if (known == TagArray::none) {
-        insert_new(entry);
-        return;
+    if (known != TagArray::none) {
+        array.tags.drop(known);
     }
-    array.tags.put(known, array.tag_of(entry), ++clock_);
-    array.entries[known] = entry;
-    array.entries[known].lacks = lacks_of(entry);
-}
-
-void Tlb::insert_new(const TlbEntry& entry) {
-    Array& array = array_of(entry.size);
-    const std::uint64_t tag = array.tag_of(entry);
-    const unsigned slot = array.tags.place_for(tag & Tag::prefix_mask);
-    array.tags.put(slot, tag, ++clock_);
-    array.entries[slot] = entry;
-    array.entries[slot].lacks = lacks_of(entry);
+    TlbEntry& place = new_entry(entry.page, entry.size, entry.pcid, entry.global);
+    place = entry;
+    place.lacks = lacks_of(entry);
 }
 
 void Tlb::invalidate_page(VirtAddr virt, std::uint16_t pcid, bool global_too) {

@@ -379,7 +379,7 @@ WalkResult BasicWalker<Tables>::walk_from(const WalkStart& start, VirtAddr virt,
 }
 
 template <class Tables>
-std::optional<PhysAddr> BasicWalker<Tables>::translate(VirtAddr virt, Access access) const {
+typename BasicWalker<Tables>::Found BasicWalker<Tables>::find(VirtAddr virt, Access access) const {
     if constexpr (std::is_same_v<Tables, PhysicalMemory>) {
         if (detail::lean_canonical(lean_, virt.value())) [[likely]] {
             detail::LeanPath lean;
@@ -387,37 +387,37 @@ std::optional<PhysAddr> BasicWalker<Tables>::translate(VirtAddr virt, Access acc
             lean.table = controls_.root.value();
             if (detail::lean_walk(*tables_, lean_, top_, lean, no_trace, virt.value()) &&
                 detail::lean_allows(lean_, access, lean.lacks)) [[likely]] {
-                return PhysAddr{lean.phys & PhysSpace::last};
+                return {PhysAddr{lean.phys & PhysSpace::last}, 1};
             }
         }
     }
-    return translate_fully(virt, access);
+    return find_slowly(virt, access);
 }
 
 template <class Tables>
-std::optional<PhysAddr> BasicWalker<Tables>::translate_fully(VirtAddr virt, Access access) const {
+typename BasicWalker<Tables>::Found BasicWalker<Tables>::find_slowly(VirtAddr virt, Access access) const {
     const VirtAddr linear = strip_metadata(controls_, virt, access);
     if (check_address(controls_, linear, access)) {
-        return std::nullopt;
+        return {};
     }
     if (controls_.mode == PagingMode::none) {
-        return PhysAddr{linear.value()};
+        return {PhysAddr{linear.value()}, 1};
     }
     Path path;
     path.level = top_;
     path.table = controls_.root.value();
     descend<false>(path, linear.value(), nullptr);
     if (path.end != Path::End::leaf || (path.all & bit_a) == 0 || (access.writes() && (path.leaf & bit_d) == 0)) {
-        return std::nullopt;
+        return {};
     }
     const detail::PageRights page{
         {(path.all & bit_rw) != 0, (path.all & bit_us) != 0, !controls_.nxe || (path.any & bit_xd) == 0},
         controls_.cet && (path.upper & bit_rw) != 0 && (path.leaf & (bit_rw | bit_d)) == bit_d,
         static_cast<std::uint8_t>(format_ == EntryFormat::ia32e ? path.leaf >> 59 & 15 : 0)};
     if (detail::violation(controls_, page, access)) {
-        return std::nullopt;
+        return {};
     }
-    return physical(path, linear.value());
+    return {physical(path, linear.value()), 1};
 }
 
 template class BasicWalker<PhysicalMemory>;

@@ -88,14 +88,16 @@ public:
     /// flags in `memory` (journal origin "MMU") and fills the caches. Never serves a fault from a cache.
     [[nodiscard]] WalkResult access(PhysicalMemory& memory, VirtAddr virt, Access access);
 
-    /// What the lean path gave: when `found`, the access goes through and no flag has to be set.
+    /// What the lean path gave: when `found()`, the access goes through and no flag has to be set.
     struct QuickTranslation {
         PhysAddr phys;
-        std::uint32_t entries_read = 0;  ///< 0: it was in the TLB
-        bool found = false;
+        std::uint64_t state =
+            0;  ///< 0: not found; else one more than the entries read (two words: travels in registers)
+        [[nodiscard]] bool found() const noexcept { return state != 0; }
+        [[nodiscard]] std::uint64_t entries_read() const noexcept { return state - 1; }
     };
-    /// The same for the common case, without a trace: TLB, else a walk that fills the caches. Not `found` for a fault,
-    /// flags to be set, or anything else that is rare: ask `access`. Nothing has been counted or cached then.
+    /// The same for the common case, without a trace: TLB, else a walk that fills the caches. Not `found()` for a
+    /// fault, flags to be set, or anything else that is rare: ask `access`. Nothing has been counted or cached then.
     [[nodiscard]] QuickTranslation try_translate(const PhysicalMemory& memory, VirtAddr virt, Access access);
 
     /// The physical address when the TLB holds a translation that allows `access` as it is; nullopt: ask `access`.
@@ -132,8 +134,10 @@ private:
     MmuStatistics statistics_;
     std::uint16_t pcid_ = 0;
     CachePolicy policy_ = CachePolicy::on;
-    bool lean_known_ = false;  // lean_ and quick_ are those of the controls, the policy and the timing
-    bool quick_ = false;       // the lean path may be used
+    [[nodiscard]] const Walker& walker(const PhysicalMemory& memory);
+    std::optional<Walker> walker_;  // of the controls, when lean_known_
+    bool lean_known_ = false;       // lean_ and quick_ are those of the controls, the policy and the timing
+    bool quick_ = false;            // the lean path may be used
     detail::LeanRules lean_;
 };
 

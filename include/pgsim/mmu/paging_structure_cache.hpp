@@ -40,7 +40,16 @@ public:
     /// Remembers that for `virt` in `pcid` the entry of level `above` names `start.table`.
     void insert(Level above, VirtAddr virt, std::uint16_t pcid, const WalkStart& start);
     /// The same for an entry that `find` has just missed.
-    void insert_new(Level above, VirtAddr virt, std::uint16_t pcid, const WalkStart& start);
+    void insert_new(Level above, VirtAddr virt, std::uint16_t pcid, const WalkStart& start) {
+        Cache& cache = caches_[number(above) - 2U];
+        const std::uint64_t prefix = Tag::prefix(virt.value(), cache.kind);
+        const unsigned slot = cache.tags.place_for(prefix);
+        cache.tags.put(slot, Tag::make(prefix, cache.kind, pcid), ++clock_);
+        WalkStart& place = cache.starts[slot];
+        place.level = start.level;
+        place.table = start.table;
+        place.rights = start.rights;
+    }
 
     void invalidate_pcid(std::uint16_t pcid) noexcept;
     void invalidate_all() noexcept;

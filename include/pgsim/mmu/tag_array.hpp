@@ -135,7 +135,17 @@ public:
     }
 
     /// Where the next fill of the set goes: an empty way, else the victim. Changes nothing.
-    [[nodiscard]] unsigned place_for(std::uint64_t prefix) const noexcept;
+    [[nodiscard]] unsigned place_for(std::uint64_t prefix) const noexcept {
+        if (shape_.replacement != Replacement::lru) {
+            return place_in_tree(prefix);
+        }
+        const unsigned first = set_of(prefix) * shape_.ways;
+        unsigned oldest = first;
+        for (unsigned slot = first + 1; slot < first + shape_.ways; ++slot) {
+            oldest = stamps_[slot] < stamps_[oldest] ? slot : oldest;
+        }
+        return oldest;
+    }
     /// When the slot was last used; 0 for policies that keep no clock, and for an empty slot.
     [[nodiscard]] std::uint64_t last_use(unsigned slot) const noexcept {
         return shape_.replacement == Replacement::lru && tags_[slot] != 0 ? stamps_[slot] : 0;
@@ -197,6 +207,7 @@ private:
         }
     }
     void touch_tree(unsigned slot) noexcept;
+    [[nodiscard]] unsigned place_in_tree(std::uint64_t prefix) const noexcept;
     [[nodiscard]] unsigned tree_victim(std::uint64_t bits) const noexcept;
 
     TagArrayShape shape_;

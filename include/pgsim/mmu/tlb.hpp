@@ -59,8 +59,20 @@ public:
     }
 
     void insert(const TlbEntry& entry);
-    /// The same for a translation that `find` has just missed.
-    void insert_new(const TlbEntry& entry);
+    /// A place for a translation that `find` has just missed; base, rights and the rest are for the caller to fill in.
+    [[nodiscard]] TlbEntry& new_entry(std::uint64_t page, PageSize size, std::uint16_t pcid, bool global) {
+        Array& array = array_of(size);
+        const std::uint64_t prefix = Tag::prefix(page << static_cast<unsigned>(size), array.kind);
+        const unsigned slot = array.tags.place_for(prefix);
+        array.tags.put(slot, global ? Tag::make_global(prefix, array.kind) : Tag::make(prefix, array.kind, pcid),
+                       ++clock_);
+        TlbEntry& entry = array.entries[slot];
+        entry.page = page;
+        entry.size = size;
+        entry.pcid = pcid;
+        entry.global = global;
+        return entry;
+    }
 
     /// Every translation of a page that contains `virt`, of any size, in `pcid`; global ones only if `global_too`.
     void invalidate_page(VirtAddr virt, std::uint16_t pcid, bool global_too);
@@ -78,10 +90,6 @@ private:
         std::vector<TlbEntry> entries;
 
         Array(TagKind kind, std::string_view where, const TagArrayShape& shape);
-        [[nodiscard]] std::uint64_t tag_of(const TlbEntry& entry) const noexcept {
-            const std::uint64_t prefix = Tag::prefix(entry.page << static_cast<unsigned>(entry.size), kind);
-            return entry.global ? Tag::make_global(prefix, kind) : Tag::make(prefix, kind, entry.pcid);
-        }
         [[nodiscard]] unsigned find(std::uint64_t linear, std::uint16_t pcid) const noexcept {
             const std::uint64_t prefix = Tag::prefix(linear, kind);
             return tags.find(prefix, Tag::make(prefix, kind, pcid), Tag::make_global(prefix, kind));

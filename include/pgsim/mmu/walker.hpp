@@ -59,15 +59,25 @@ public:
 
     /// The physical address alone, with all checks; nullopt for any fault, and when flags would have to be set.
     /// The lean path: keeps no trace.
-    [[nodiscard]] std::optional<PhysAddr> translate(VirtAddr virt, Access access = {}) const;
+    [[nodiscard]] std::optional<PhysAddr> translate(VirtAddr virt, Access access = {}) const {
+        const Found found = find(virt, access);
+        return found.there != 0 ? std::optional{found.phys} : std::nullopt;
+    }
 
     [[nodiscard]] const PagingControls& controls() const noexcept { return controls_; }
+    [[nodiscard]] bool reads(const Tables& tables) const noexcept { return tables_ == &tables; }
     [[nodiscard]] const detail::LeanRules& lean_rules() const noexcept { return lean_; }
 
 private:
     struct Path;
     void make_lean_rules() noexcept;
-    [[nodiscard]] std::optional<PhysAddr> translate_fully(VirtAddr virt, Access access) const;
+    // Two whole words: they travel in registers, where an optional is put together in memory first.
+    struct Found {
+        PhysAddr phys;
+        std::uint64_t there = 0;
+    };
+    [[nodiscard]] Found find(VirtAddr virt, Access access) const;
+    [[nodiscard]] Found find_slowly(VirtAddr virt, Access access) const;
     [[nodiscard]] std::uint64_t read_entry(std::uint64_t at) const;
     template <bool trace>
     void descend(Path& path, std::uint64_t linear, WalkResult* result) const;

@@ -21,7 +21,7 @@ void charge_steps(TimingModel& model, const WalkResult& walk, std::optional<Leve
 WalkResult Mmu::timed_translation(PhysicalMemory& memory, VirtAddr virt, Access access) {
     const VirtAddr linear = strip_metadata(controls_, virt, access);
     if (controls_.mode == PagingMode::none || check_address(controls_, linear, access)) {
-        return Walker{memory, controls_}.walk(virt, access);
+        return walker(memory).walk(virt, access);
     }
     const TlbEntry* const entry = timing_->lookup(linear, pcid_, access);
     if (auto hit = from_entry(entry, memory, virt, linear, access)) {
@@ -34,10 +34,10 @@ WalkResult Mmu::timed_translation(PhysicalMemory& memory, VirtAddr virt, Access 
 }
 
 WalkResult Mmu::timed_walk(PhysicalMemory& memory, VirtAddr virt, VirtAddr linear, Access access) {
-    const Walker walker{memory, controls_};
+    const Walker& rules = walker(memory);
     const std::optional<WalkStart> start = timing_->start_walk(linear, pcid_, access);
     if (start && policy_ == CachePolicy::on) {
-        WalkResult partial = walker.walk_from(*start, linear, access);
+        WalkResult partial = rules.walk_from(*start, linear, access);
         charge_steps(*timing_, partial, std::nullopt);
         if (partial.translation() != nullptr) {
             ++statistics_.structure_hits;
@@ -45,12 +45,12 @@ WalkResult Mmu::timed_walk(PhysicalMemory& memory, VirtAddr virt, VirtAddr linea
         }
         // What the cached entry led to is no reason to fault: the processor walks again from the root.
         timing_->restart_walk();
-        WalkResult full = walker.walk(virt, access);
+        WalkResult full = rules.walk(virt, access);
         charge_steps(*timing_, full, std::nullopt);
         return full;
     }
     // Strict: the whole path is read to be sure of it, and costs what the cached entry leaves to be read.
-    WalkResult full = walker.walk(virt, access);
+    WalkResult full = rules.walk(virt, access);
     charge_steps(*timing_, full, start ? std::optional{start->level} : std::nullopt);
     return full;
 }
