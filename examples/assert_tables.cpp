@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Page tables as the subject of tests: what a course would hand out, or a kernel developer writes before a change.
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
-
 #include <pgsim/pgsim.hpp>
+#include <pgsim/testing/catch2.hpp>
 
 using namespace pgsim;
+using namespace pgsim::testing;
 
 namespace {
 
@@ -25,16 +21,11 @@ AddressSpace space_at(std::string_view checkpoint) {
 }  // namespace
 
 // [identity]
-TEST_CASE("The decompressor maps the first 4 GiB one to one with 2-MByte pages") {
+TEST_CASE("The decompressor maps the first 4 GiB one to one with 2-MByte pages, and nothing above") {
     const AddressSpace space = space_at("decompressor.startup_64");
-    for (const VirtAddr virt : {0x0_va, 0x1234'5678_va, 0xffff'ffff_va}) {
-        const WalkResult walk = space.walk(virt);
-        INFO(to_string(walk));
-        REQUIRE(walk.translation());
-        CHECK(walk.translation()->phys.value() == virt.value());
-        CHECK(walk.translation()->page_size == PageSize::k2M);
-    }
-    CHECK(space.walk(0x1'0000'0000_va).page_fault());
+    CHECK_THAT(space, IsIdentityMapped({0x0_pa, 0x1'0000'0000_pa}));
+    CHECK_THAT(space, MapsTo(0x1234'5678_va, 0x1234'5678_pa).size(PageSize::k2M));
+    CHECK_THAT(space, FaultsWith(0x1'0000'0000_va, 0));
 }
 // [/identity]
 
@@ -44,19 +35,26 @@ TEST_CASE("reset_early_page_tables leaves the kernel's own mapping and nothing e
     const PageTable early_top_pgt = space.root_table();
     CHECK(early_top_pgt.present_count() == 1);
     CHECK(early_top_pgt[511].present());
-    CHECK(space.walk(0x1000_va).page_fault());
+    CHECK_THAT(space, FaultsWith(0x1000_va, 0));
+    CHECK_THAT(space, MapsTo(0xffff'ffff'8100'0000_va, 0x100'0000_pa).size(PageSize::k2M).executable());
 }
 // [/handover]
 
-TEST_CASE("The direct map is writable and never executable") {
-    const RangeList ranges = space_at("init_mem_mapping.exit")
-                                 .ranges({.filter = {.first = 0xffff'8880'0000'0000_va,  //
-                                                     .last = 0xffff'c87f'ffff'ffff_va}});
-    REQUIRE_FALSE(ranges.ranges.empty());
-    for (const MappedRange& range : ranges.ranges) {
+TEST_CASE("The direct map covers all RAM, writable and never executable") {
+    const AddressSpace space = space_at("init_mem_mapping.exit");
+    const VirtAddr page_offset = 0xffff'8880'0000'0000_va;
+    CHECK_THAT(space, CoversDirectMap(page_offset, {0x10'0000_pa, 0x7ffe'0000_pa}));
+    CHECK_THAT(space, CoversDirectMap(page_offset, {0x1'0000'0000_pa, 0x1'8000'0000_pa}));
+    for (const MappedRange& range :
+         space.ranges({.filter = {.first = page_offset, .last = page_offset + 64 * TiB - 1}}).ranges) {
         INFO(to_string(range));
         CHECK(range.rights == AccessRights{.writable = true, .user = false, .executable = false});
     }
+}
+
+TEST_CASE("sparse_init touches no table of the direct map") {
+    CHECK_THAT(space_at("sparse_init.exit"), HasEntry(0xffff'8880'0000'0000_va, Level::pml4,
+                                                      space_at("init_mem_mapping.exit").root_table()[273].raw()));
 }
 
 TEST_CASE("A walk through a table with a reserved bit set says so in the error code") {
