@@ -10,6 +10,7 @@ constexpr PresetOption options[] = {
     {"PHYSICAL_START", "0x1000000"},
     {"PHYSICAL_ALIGN", "0x200000"},
     {"RELOCATABLE", "y"},
+    {"NUMA_BALANCING", "y"},
     {"PROVIDE_OHCI1394_DMA_INIT", "n"},
     {"RANDOMIZE_BASE", "y"},
     {"RANDOMIZE_MEMORY", "y"},

@@ -293,17 +293,29 @@ void read_machine(const JsonView& root, kernel::BootInputs& inputs) {
     }
 }
 
-// The fixmap's order depends on an option that captures do not list: on in x86_64's defconfig, off in Debian's kernels.
+// Options that matter and that captures do not list: the order of the fixmap, and the width of the last CPU's number in
+// page->flags.
+struct UnlistedOption {
+    std::string_view name;
+    bool in_debian;
+    bool in_defconfig;
+};
+constexpr UnlistedOption unlisted_options[] = {
+    {"PROVIDE_OHCI1394_DMA_INIT", false, true},
+    {"NUMA_BALANCING", true, false},
+};
+
 void assume_unlisted_options(const JsonView& root, BootScenario& scenario) {
-    constexpr std::string_view option = "PROVIDE_OHCI1394_DMA_INIT";
-    if (scenario.inputs.config.options().count(option) != 0) {
-        return;
+    const bool debian = root.at("kernel").at("version").string().find("Debian") != std::string::npos;
+    for (const UnlistedOption& option : unlisted_options) {
+        if (scenario.inputs.config.options().count(option.name) != 0) {
+            continue;
+        }
+        const bool on = debian ? option.in_debian : option.in_defconfig;
+        scenario.inputs.config.set(option.name, on ? "y" : "n");
+        scenario.assumptions.push_back("CONFIG_" + std::string{option.name} + " is " + (on ? "on" : "off") + ", as in " +
+                                       (debian ? "Debian's kernels" : "x86_64's defconfig"));
     }
-    const std::string version = root.at("kernel").at("version").string();
-    const bool debian = version.find("Debian") != std::string::npos;
-    scenario.inputs.config.set(option, debian ? "n" : "y");
-    scenario.assumptions.push_back(std::string{"CONFIG_"} + std::string{option} + " is " + (debian ? "off" : "on") +
-                                   ", as in " + (debian ? "Debian's kernels" : "x86_64's defconfig"));
 }
 
 }  // namespace

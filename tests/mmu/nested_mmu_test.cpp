@@ -53,8 +53,8 @@ struct World {
     // gets the old translation of `page`.
     template <class Invalidate>
     bool survives(std::uint16_t vpid, std::uint16_t pcid, PhysAddr root, VirtAddr page, Invalidate invalidate) {
-        for (const std::uint16_t v : {1, 2}) {
-            for (const std::uint16_t p : {5, 6}) {
+        for (const std::uint16_t v : {std::uint16_t{1}, std::uint16_t{2}}) {
+            for (const std::uint16_t p : {std::uint16_t{5}, std::uint16_t{6}}) {
                 for (const PhysAddr r : {ept_a, ept_b}) {
                     enter_intel(v, p, r);
                     where(plain_page);
@@ -135,7 +135,7 @@ TEST_CASE("On AMD the ASID tells guests apart", "[mmu][npt][apm-tlb-control]") {
     const auto enter = [&](std::uint16_t asid, TlbControl control = TlbControl::nothing) {
         world.mmu.enter(World::guest(), 0, asid, npt, control);
     };
-    for (const std::uint16_t asid : {1, 2}) {
+    for (const std::uint16_t asid : {std::uint16_t{1}, std::uint16_t{2}}) {
         enter(asid);
         world.where(plain_page);
         world.where(global_page);
