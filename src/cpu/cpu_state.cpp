@@ -32,9 +32,9 @@ constexpr std::array cr4_needs{
 };
 
 constexpr std::array efer_needs{
-    BitNeeds{Efer::lme, Feature::lm},   BitNeeds{Efer::nxe, Feature::nx},
-    BitNeeds{Efer::svme, Feature::svm}, BitNeeds{Efer::lmsle, Feature::svm}, BitNeeds{Efer::ffxsr, Feature::ffxsr},
-    BitNeeds{Efer::tce, Feature::tce},  BitNeeds{Efer::uaie, Feature::uai},
+    BitNeeds{Efer::lme, Feature::lm},    BitNeeds{Efer::nxe, Feature::nx},      BitNeeds{Efer::svme, Feature::svm},
+    BitNeeds{Efer::lmsle, Feature::svm}, BitNeeds{Efer::ffxsr, Feature::ffxsr}, BitNeeds{Efer::tce, Feature::tce},
+    BitNeeds{Efer::uaie, Feature::uai},
 };
 
 template <std::size_t N>

@@ -67,8 +67,8 @@ public:
     [[nodiscard]] PhysAddr root() const { return root_; }
 
 private:
-    static constexpr std::uint64_t pointer = 0x23;      // P RW A
-    static constexpr std::uint64_t large_page = 0xe3;   // P RW A D PS
+    static constexpr std::uint64_t pointer = 0x23;     // P RW A
+    static constexpr std::uint64_t large_page = 0xe3;  // P RW A D PS
     static constexpr std::uint64_t gib_mask = 0x3fff'ffff;
     static constexpr std::uint64_t table_mask = 0x000f'ffff'ffff'f000;
     static constexpr unsigned most_tables = 16;

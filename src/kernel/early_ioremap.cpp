@@ -51,7 +51,8 @@ VirtAddr early_memremap(Kernel& k, std::uint64_t pa, std::uint64_t bytes) {
     }
     const pgprot_t prot{page_kernel.pgprot & k.state.default_kernel_pte_mask};
     for (std::uint64_t i = 0; i < pages; ++i) {
-        set_pte(pt, early_ioremap_pte(k, btmap_begin(k) + i * page_size), pfn_pte(k.state, (first >> page_shift) + i, prot));
+        set_pte(pt, early_ioremap_pte(k, btmap_begin(k) + i * page_size),
+                pfn_pte(k.state, (first >> page_shift) + i, prot));
     }
     return btmap_begin(k) + (pa - first);
 }

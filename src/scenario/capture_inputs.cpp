@@ -313,8 +313,8 @@ void assume_unlisted_options(const JsonView& root, BootScenario& scenario) {
         }
         const bool on = debian ? option.in_debian : option.in_defconfig;
         scenario.inputs.config.set(option.name, on ? "y" : "n");
-        scenario.assumptions.push_back("CONFIG_" + std::string{option.name} + " is " + (on ? "on" : "off") + ", as in " +
-                                       (debian ? "Debian's kernels" : "x86_64's defconfig"));
+        scenario.assumptions.push_back("CONFIG_" + std::string{option.name} + " is " + (on ? "on" : "off") +
+                                       ", as in " + (debian ? "Debian's kernels" : "x86_64's defconfig"));
     }
 }
 

@@ -30,7 +30,8 @@ bool is_ram(const Checkpoint& checkpoint, std::uint64_t address) {
 
 }  // namespace
 
-TEST_CASE("A loader that enters in long mode leaves its own map, and the decompressor makes another", "[kernel][R0.1][R2.2]") {
+TEST_CASE("A loader that enters in long mode leaves its own map, and the decompressor makes another",
+          "[kernel][R0.1][R2.2]") {
     const Boot boot = run(entered_in_long_mode(4));
     REQUIRE_FALSE(boot.halt());
     const Checkpoint& entry = boot.at("decompressor.startup_64");

@@ -159,7 +159,8 @@ TEST_CASE("Memory with snapshots behaves as a plain map of words", "[memory][pro
     }
 }
 
-TEST_CASE("A snapshot reads whole frames: resident, made by a source, untouched, and where nothing answers", "[memory]") {
+TEST_CASE("A snapshot reads whole frames: resident, made by a source, untouched, and where nothing answers",
+          "[memory]") {
     PhysicalMemory memory = ram(4 * 4096 + 8);
     memory.write64(0x1008_pa, 42);
     memory.set_source({Pfn{2}, Pfn{3}}, std::make_shared<PfnPattern>());

@@ -16,8 +16,8 @@ void map_physical_memory(PhysicalMemory& memory, const BootParams& params, const
 /// command line, the headers of the setup_data list. [spec R0.1, R0.2, R5.5]
 void load_boot_params(PhysicalMemory& memory, const BootParams& params);
 
-/// Builds the loader's own page tables for the 64-bit boot protocol: the first 4 GiB one to one, in 2-MByte pages, and the
-/// GiB around each of `more`. Returns the root. [spec R0.1]
+/// Builds the loader's own page tables for the 64-bit boot protocol: the first 4 GiB one to one, in 2-MByte pages, and
+/// the GiB around each of `more`. Returns the root. [spec R0.1]
 /// @throws Error  when 16 pages do not suffice
 PhysAddr load_identity_map(PhysicalMemory& memory, const BootParams& params, const std::vector<PhysRange>& more);
 

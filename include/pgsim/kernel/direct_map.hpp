@@ -14,8 +14,8 @@ struct Kernel;
 /// memblock region get the larger page size. [linux-6.6 arch/x86/mm/init.c split_mem_range(); spec R6.5]
 [[nodiscard]] std::vector<MapRange> split_mem_range(const Kernel& kernel, std::uint64_t start, std::uint64_t end);
 
-/// Maps [start, end), bytes, in the direct map. Returns the end of what is mapped, in bytes, which may lie beyond `end`.
-/// [linux-6.6 arch/x86/mm/init.c init_memory_mapping(); spec R6.6]
+/// Maps [start, end), bytes, in the direct map. Returns the end of what is mapped, in bytes, which may lie beyond
+/// `end`. [linux-6.6 arch/x86/mm/init.c init_memory_mapping(); spec R6.6]
 std::uint64_t init_memory_mapping(Kernel& kernel, std::uint64_t start, std::uint64_t end);
 
 /// Fills init_top_pgt's part of the direct map for [start, end) with pages of the sizes in `page_size_mask`.

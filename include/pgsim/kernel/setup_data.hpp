@@ -15,8 +15,8 @@ struct Kernel;
 /// @throws Halted  (panic) when the list does not end
 [[nodiscard]] std::vector<firmware::SetupData> read_setup_data(Kernel& kernel);
 
-/// Where firmware put an iBFT, whole pages: memory is searched for its signature from 512 KiB to 1 MiB. Empty when there is
-/// none, or when EFI booted the machine. [linux-6.6 drivers/firmware/iscsi_ibft_find.c; spec R5.18]
+/// Where firmware put an iBFT, whole pages: memory is searched for its signature from 512 KiB to 1 MiB. Empty when
+/// there is none, or when EFI booted the machine. [linux-6.6 drivers/firmware/iscsi_ibft_find.c; spec R5.18]
 [[nodiscard]] std::vector<PhysRange> find_ibft_region(Kernel& kernel);
 
 }  // namespace pgsim::kernel
