@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "pgsim/kernel/builtin_requests.hpp"
 
+#include <initializer_list>
 #include <algorithm>
 #include <bit>
 #include <string>
@@ -139,7 +140,7 @@ private:
         const int node = facts_.zones.nodes.empty() ? -1 : facts_.zones.nodes.front().nid;
         request(area, area, sizes.allocator, node, 16 * MiB);
         free(info + 2, sizes.unit, area - sizes.unit, embed);
-        for (const std::uint64_t size : {8, 8, 4, 8, 368}) {
+        for (const std::uint64_t size : std::initializer_list<std::uint64_t>{8, 8, 4, 8, 368}) {
             small(size, "pcpu_setup_first_chunk");
         }
         for (const std::uint64_t size :
