@@ -248,22 +248,26 @@ bool populate_range(Mm& k, vm_area_struct& vma, std::uint64_t start, std::uint64
     return true;
 }
 
-void mm_populate(Mm& k, task_struct& task, std::uint64_t start, std::uint64_t end) {
+long mm_populate(Mm& k, task_struct& task, std::uint64_t start, std::uint64_t end, bool ignore_errors) {
     k.pass("__mm_populate");
     mm_struct& mm = *task.mm;
     for (std::uint64_t at = start; at < end;) {
         vm_area_struct* const vma = find_vma_intersection(mm, at, end);
         if (vma == nullptr) {
-            return;
+            break;
         }
         const std::uint64_t from = std::max(at, vma->vm_start);
         const std::uint64_t to = std::min(end, vma->vm_end);
         at = to;
-        if (vma->has(vm::lockonfault) || !vma->is_accessible()) {
+        if (vma->has(vm::lockonfault)) {
             continue;
         }
-        populate_range(k, *vma, from, to, (vma->vm_flags & (vm::write | vm::shared)) == vm::write);
+        const bool write = (vma->vm_flags & (vm::write | vm::shared)) == vm::write;
+        if ((!vma->is_accessible() || !populate_range(k, *vma, from, to, write)) && !ignore_errors) {
+            return -enomem;
+        }
     }
+    return 0;
 }
 
 std::uint64_t do_brk(Mm& k, task_struct& task, std::uint64_t address) {

@@ -10,7 +10,8 @@ namespace pgsim::kernel {
 /// do_vmi_munmap(): splits at both ends, unmaps, frees tables.
 long unmap_area(Mm& k, mm_struct& mm, std::uint64_t start, std::uint64_t end);
 /// __mm_populate(): faults in what lies in the range, as a caller that touches it. [spec M-D27]
-void mm_populate(Mm& k, task_struct& task, std::uint64_t start, std::uint64_t end);
+/// @param ignore_errors  goes on with the next area after a page that cannot be had. Else 0 or -errno.
+long mm_populate(Mm& k, task_struct& task, std::uint64_t start, std::uint64_t end, bool ignore_errors = true);
 /// One range of one area, with write faults if `write`. False at the first page that cannot be had.
 bool populate_range(Mm& k, vm_area_struct& vma, std::uint64_t start, std::uint64_t end, bool write);
 /// Top-down search below mmap_base. 0 when there is no room.

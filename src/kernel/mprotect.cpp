@@ -171,10 +171,7 @@ long apply_mlock(Mm& k, task_struct& task, std::uint64_t address, std::uint64_t 
         }
         at = to;
     }
-    if (lock) {
-        mm_populate(k, task, address, end);
-    }
-    return 0;
+    return lock ? mm_populate(k, task, address, end, false) : 0;
 }
 
 }  // namespace
