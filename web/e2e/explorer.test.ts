@@ -36,6 +36,25 @@ describe('The page opens from file://', () => {
   });
 });
 
+describe('On every screen', () => {
+  test.each([1920, 1280, 1024, 800])('%i pixels wide: no part covers another, nothing sticks out', async (width) => {
+    for (const view of ['space', 'board', 'list', 'changes', 'writes']) {
+      const { page } = await openPage(browser, `${boot}#cp=init_mem_mapping.exit&va=0xffff888000200000&view=${view}`, {
+        width,
+      });
+      const overlap = await page.evaluate(() => {
+        const boxes = [...document.querySelectorAll('.panel')].map((panel) => panel.getBoundingClientRect());
+        const hit = (a: DOMRect, b: DOMRect): boolean =>
+          a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1;
+        return boxes.filter((a, i) => boxes.some((b, j) => j > i && hit(a, b))).length;
+      });
+      expect(overlap, view).toBe(0);
+      expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth), view).toBeLessThanOrEqual(0);
+      await page.close();
+    }
+  });
+});
+
 describe('Other documents', () => {
   const bare = (name: string): ExplorerData => ({
     title: name,
