@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "pgsim/kernel/builtin_requests.hpp"
 
-#include <initializer_list>
 #include <algorithm>
 #include <bit>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 
