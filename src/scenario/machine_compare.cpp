@@ -141,12 +141,24 @@ Lines unavailable_lines(const MachineRecord& record) {
 Lines memory_lines(const MachineRecord& record) {
     Lines lines;
     if (record.memory) {
-        lines.push_back(fmt::format("Memory: …/{}K available", record.memory->total_k));
+        lines.push_back(fmt::format("Memory: {}K in total", record.memory->total_k));
         for (const auto& [name, value] : record.memory->parts) {
             if (name == "absent_k") {
                 lines.push_back(fmt::format("Memory: {}K absent", value));
             }
         }
+    }
+    return lines;
+}
+
+/// What is left of it depends on the size of the kernel and of what else was reserved.
+Lines available_lines(const MachineRecord& record) {
+    if (!record.memory || record.memory->available_k == 0) {
+        return {};
+    }
+    Lines lines{fmt::format("Memory: {}K/{}K available", record.memory->available_k, record.memory->total_k)};
+    for (const auto& [name, value] : record.memory->parts) {
+        lines.back() += name == "reserved_k" ? fmt::format(" ({}K reserved)", value) : std::string{};
     }
     return lines;
 }
@@ -378,6 +390,7 @@ std::vector<MachineFact> compare_machine(const MachineRecord& s, const MachineRe
         {"pci_gap", gap(s), gap(l), explain_gap(s, l)},
         {"zonelists", zonelist_lines(s), zonelist_lines(l), explain_zonelists},
         {"memory", memory_lines(s), memory_lines(l), {}},
+        {"memory", available_lines(s), available_lines(l), build},
         {"direct_map", direct(s), direct(l), {}},
     };
     std::vector<MachineFact> facts;

@@ -109,7 +109,8 @@ Json json_of(const LogZonelists& lists) {
 }
 
 Json json_of(const LogMemory& memory) {
-    Json object{{"available_k", memory.available_k}, {"total_k", memory.total_k}};
+    Json object{{"available_k", memory.available_k == 0 ? Json(nullptr) : Json(memory.available_k)},
+                {"total_k", memory.total_k}};
     for (const auto& [name, value] : memory.parts) {
         object[name] = value;
     }

@@ -136,6 +136,26 @@ TEST_CASE("A difference is found, and a line that depends on the build is none",
     }
 }
 
+TEST_CASE("The Memory: line is the one that the captured kernel printed", "[scenario][machines][captures]") {
+    struct Case {
+        const char* capture;
+        std::uint64_t available_k;
+        std::uint64_t total_k;
+        std::uint64_t reserved_k;
+    };
+    // From the captures' serial logs.
+    const auto line =
+        GENERATE(Case{"k6.6-4g-4l", 2136628, 4193784, 163560}, Case{"k6.1-4g-4l-2m", 2107956, 4193784, 192440},
+                 Case{"k6.1-4g-5l", 2108012, 4193784, 194460}, Case{"k6.6-4g-numa2", 1350196, 4193784, 157436});
+    INFO(line.capture);
+    const std::string path = test::data_path("captures/" + std::string{line.capture} + ".json.xz");
+    const MachineRecord facts = facts_of(run(load_scenario(path), {.until = "buddy.exit"}));
+    REQUIRE(facts.memory);
+    CHECK(facts.memory->available_k == line.available_k);
+    CHECK(facts.memory->total_k == line.total_k);
+    CHECK(facts.memory->parts == std::vector<std::pair<std::string, std::uint64_t>>{{"reserved_k", line.reserved_k}});
+}
+
 TEST_CASE("The facts of a capture's boot are what its kernel had", "[scenario][machines][captures]") {
     // k6.6-4g-4l's dmesg: "DMA [mem 0x1000-0xffffff]", "Normal [mem 0x100000000-0x17fffffff]".
     const MachineRecord facts = facts_of(run(presets::qemu_q35("4G"), {.until = "free_area_init.exit"}));

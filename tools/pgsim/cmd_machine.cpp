@@ -21,7 +21,7 @@ firmware::MachineRecord simulated(const Options& options, const std::optional<fi
     if (logged) {
         return simulate_machine(*logged);
     }
-    return facts_of(boot_with_progress(load_scenario(options.file), {.until = "free_area_init.exit"}));
+    return facts_of(boot_with_progress(load_scenario(options.file), {.until = "buddy.exit"}));
 }
 
 std::string heading(const firmware::MachineRecord& record) {
