@@ -79,7 +79,8 @@ struct LogUnavailable {
     friend bool operator==(const LogUnavailable&, const LogUnavailable&) = default;
 };
 
-/// The "Memory:" line, in KiB (available_k 0: not known); the parts in the brackets by name ("kernel_code_k", "reserved_k", …).
+/// The "Memory:" line, in KiB (available_k 0: not known); the parts in the brackets by name ("kernel_code_k",
+/// "reserved_k", …).
 struct LogMemory {
     std::uint64_t available_k = 0;
     std::uint64_t total_k = 0;
