@@ -131,7 +131,7 @@ TEST_CASE("A difference is found, and a line that depends on the build is none",
         CHECK(has_difference(compare_machine(simulated, machine)));
     }
     SECTION("NODE_DATA lies where the build's structures put it") {
-        machine.node_data = {{0, {{0x1000, 0x1fff}}}};
+        machine.node_data = std::vector<firmware::LogNodeRange>{{0, {0x1000, 0x1fff}}};
         CHECK_FALSE(has_difference(compare_machine(simulated, machine)));
     }
 }
