@@ -5,7 +5,7 @@ import { bytes, hex, hexGrouped, parseHex, parseTyped } from '../src/model/hex';
 import { canonical, indexOf, isCanonical } from '../src/model/level';
 import { mappingsOf, rightsText, whoMaps } from '../src/model/mappings';
 import { flatten, ownersOf } from '../src/model/owners';
-import { makeScale } from '../src/model/piecewise';
+import { islands, makeScale } from '../src/model/piecewise';
 import { pictureOf } from '../src/model/picture';
 import { kernelRegions, regionAt } from '../src/model/regions';
 import { SlotScale } from '../src/model/slotscale';
@@ -303,6 +303,20 @@ describe('Owners of physical memory', () => {
     expect(scale.address(x)).toBeGreaterThan(0x123400000n);
     expect(scale.address(x)).toBeLessThan(0x1234a0000n);
     expect(scale.parts.filter((part) => part.cut).every((part) => part.to - part.from < 0.03)).toBe(true);
+  });
+
+  test('the physical scale shows RAM of any size: 16 TiB above 1 TiB, as QEMU lays it out', () => {
+    const scale = makeScale(
+      islands([
+        { start: 0x100000n, end: 0x7ffe0000n, ram: true },
+        { start: 0xfd00000000n, end: 0x10000000000n, ram: false },
+        { start: 0x10000000000n, end: 0x10fff80000000n, ram: true },
+      ]),
+    );
+    const from = scale.position(0x10000000000n) as number;
+    const to = scale.position(0x10fff7fffffffn) as number;
+    expect(to - from).toBeGreaterThan(0.8);
+    expect(scale.address(to)).toBeGreaterThan(0x10ff000000000n);
   });
 });
 

@@ -78,3 +78,26 @@ function address(parts: ScalePart[], x: number): bigint {
   const value = part.start + offset;
   return value < part.end ? value : part.end - 1n;
 }
+
+/** Reserved ranges as wide as this are windows for devices, not memory; RAM of any size is shown. */
+const DEVICE_WINDOW = 1n << 42n;
+
+/** RAM to scale, anything else cut short; what lies close together is one island. */
+export function islands(
+  map: { start: bigint; end: bigint; ram: boolean }[],
+): { start: bigint; end: bigint; toScale: boolean }[] {
+  const sorted = map
+    .filter((entry) => entry.end > entry.start && (entry.ram || entry.end - entry.start < DEVICE_WINDOW))
+    .sort((a, b) => (a.start < b.start ? -1 : 1));
+  const out: { start: bigint; end: bigint; toScale: boolean }[] = [];
+  for (const { start, end, ram } of sorted) {
+    const last = out[out.length - 1];
+    const from = last && last.end > start ? last.end : start;
+    if (end <= from) continue;
+    const near = last?.toScale === true && from - last.end <= 1n << 20n;
+    const small = end - from <= 1n << 20n;
+    if (near && (ram || small)) last.end = end;
+    else out.push({ start: from, end, toScale: ram });
+  }
+  return out;
+}

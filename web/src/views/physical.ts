@@ -3,7 +3,7 @@
 import type { Focus } from '../app/store';
 import { bytes, hex, maxBig, minBig } from '../model/hex';
 import { e820At, type Segment } from '../model/owners';
-import { makeScale, type Scale } from '../model/piecewise';
+import { islands, makeScale, type Scale } from '../model/piecewise';
 import { parseHex } from '../model/hex';
 import { canvasContext, h, set } from './dom';
 import { legend } from './legend';
@@ -26,7 +26,6 @@ const OWNER_KINDS: PaintKind[] = [
 ];
 const SIZE_KINDS: PaintKind[] = ['page4k', 'page2m', 'page1g', 'unmapped', 'firmware'];
 const MIN_WINDOW = 1n << 16n;
-const FAR = 1n << 40n;
 
 export class PhysicalView implements View {
   readonly element: HTMLElement;
@@ -378,26 +377,6 @@ export class PhysicalView implements View {
     context.lineWidth = 2.5;
     context.strokeRect(left, top + 1.5, right - left, bottom - top - 3);
   }
-}
-
-/** RAM to scale, anything else cut short: also RAM so far away that it would hide the rest stays to scale by its size. */
-function islands(
-  map: { start: bigint; end: bigint; ram: boolean }[],
-): { start: bigint; end: bigint; toScale: boolean }[] {
-  const sorted = map
-    .filter((entry) => entry.end > entry.start && entry.end - entry.start < FAR * 4n)
-    .sort((a, b) => (a.start < b.start ? -1 : 1));
-  const out: { start: bigint; end: bigint; toScale: boolean }[] = [];
-  for (const { start, end, ram } of sorted) {
-    const last = out[out.length - 1];
-    const from = last && last.end > start ? last.end : start;
-    if (end <= from) continue;
-    const near = last?.toScale === true && from - last.end <= 1n << 20n;
-    const small = end - from <= 1n << 20n;
-    if (near && (ram || small)) last.end = end;
-    else out.push({ start: from, end, toScale: ram });
-  }
-  return out;
 }
 
 function paint(

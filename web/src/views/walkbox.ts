@@ -2,7 +2,7 @@
 /** Type an address, a symbol or a CR3; step through its walk; see the rights so far and the fault. */
 import type { Focus } from '../app/store';
 import { flagText, isPresent } from '../model/entry';
-import { binary, bytes, hex, hexGrouped, parseTyped } from '../model/hex';
+import { binary, bytes, hex, hexGrouped, parseTyped, plural } from '../model/hex';
 import { entryName, indexOf, linuxName, structureName, asLevel, type Level } from '../model/level';
 import { rightsText } from '../model/mappings';
 import { regionAt } from '../model/regions';
@@ -230,7 +230,9 @@ export class WalkBox implements View {
     steps.forEach((step, i) => rows.push(this.stepRow(focus, step, shown !== null && i + 1 > shown)));
     this.list.replaceChildren(...rows);
     this.stepText.textContent =
-      shown === null ? `whole walk, ${steps.length} entries read` : `step ${shown} of ${steps.length + 1}`;
+      shown === null
+        ? `whole walk, ${plural(steps.length, 'entry', 'entries')} read`
+        : `step ${shown} of ${steps.length + 1}`;
   }
 
   private rootRow(focus: Focus): HTMLElement {
