@@ -172,6 +172,7 @@ void run_scenario(Json& scenario, const ProcessWorld::Options& options, FaultCou
 
 ProcessWorld::Options fault_counts_options() {
     ProcessWorld::Options options;
+    options.memory_bytes = std::uint64_t{4} << 30;
     options.mm.swap_slots = 65536;
     return options;
 }
