@@ -21,3 +21,8 @@ void add_presets(CLI::App& app);
 void add_faults(CLI::App& app);
 void add_replay(CLI::App& app);
 void add_run(CLI::App& app);
+void add_stats(CLI::App& app);
+void add_vectors(CLI::App& app);
+void add_walk(CLI::App& app);
+
+}  // namespace pgsim::cli
