@@ -4,6 +4,7 @@
 #include "filemap.hpp"
 #include "huge_memory.hpp"
 #include "memory.hpp"
+#include "pgsim/base/units.hpp"
 #include "pgsim/kernel/pgtable_generic.hpp"
 #include "rmap.hpp"
 #include "swapfile.hpp"
@@ -158,7 +159,7 @@ unsigned do_anonymous_page(Mm& k, vm_fault& vmf) {
         return fault_ret::oom;
     }
     if (k.tracing()) {
-        k.pass("do_anonymous_page", "write: a zeroed page, frame " + std::to_string(page));
+        k.pass("do_anonymous_page", "write: a zeroed page, frame " + hex(page));
     }
     pte_t entry = pfn_pte(k.state, page, vma.vm_page_prot);
     if (vma.has(vm::write)) {

@@ -167,6 +167,7 @@ std::optional<std::uint64_t> Buddy::get_page_from_freelist(const AllocContext& c
             }
             if (const auto pfn = rmqueue_any(*preferred, *zone, context, flags)) {
                 prep_new_page(*pfn, context);
+                emit(BuddyEvent::Kind::allocated, *zone, *pfn, context.order, context.type);
                 if (context.order != 0 && (flags & alloc_flag::highatomic) != 0) {
                     reserve_highatomic_pageblock(*pfn, *zone);
                 }
@@ -406,6 +407,7 @@ void Buddy::free_unref_page(std::uint64_t pfn, unsigned order) {
     }
     BuddyZone& zone = page_zone(pfn);
     MigrateType type = pageblock_migratetype(pfn);
+    emit(BuddyEvent::Kind::freed, zone, pfn, order, type);
     if (!setup_.pcp || !pcp_allowed_order(order) || type == MigrateType::isolate) {
         free_one_page(pfn, zone, order, type, false);
         return;

@@ -23,6 +23,19 @@ bool user_mode(std::uint32_t error_code) {
     return (error_code & PageFaultError::us) != 0;
 }
 
+// "write to 0x1000: not present, user mode (error code 0x6)"
+std::string describe_fault(std::uint32_t error_code, std::uint64_t address) {
+    std::string text = (error_code & PageFaultError::id) != 0   ? "fetch from "
+                       : (error_code & PageFaultError::wr) != 0 ? "write to "
+                                                                : "read of ";
+    text += hex(address);
+    text += (error_code & PageFaultError::rsvd) != 0 ? ": a reserved bit is set"
+            : (error_code & PageFaultError::pk) != 0 ? ": the protection key denies it"
+            : (error_code & PageFaultError::p) != 0  ? ": present, but not allowed"
+                                                     : ": not present";
+    return text + (user_mode(error_code) ? ", user mode" : ", kernel mode") + " (error code " + hex(error_code) + ")";
+}
+
 HandlerResult send_signal(Mm& k, int signo, int code, std::uint64_t address) {
     k.pending_signal = FaultSignal{signo, code, address};
     if (k.tracing()) {
@@ -38,8 +51,8 @@ HandlerResult fixup_exception(Mm& k) {
     return HandlerResult::skip;
 }
 
-HandlerResult bad_area(Mm& k, std::uint32_t error_code, std::uint64_t address, int code) {
-    k.pass("bad_area");
+HandlerResult bad_area(Mm& k, std::uint32_t error_code, std::uint64_t address, int code, std::string_view why = {}) {
+    k.pass("bad_area", why);
     return user_mode(error_code) ? send_signal(k, sigsegv, code, address) : fixup_exception(k);
 }
 
@@ -178,7 +191,12 @@ HandlerResult do_user_addr_fault(Mm& k, std::uint32_t error_code, std::uint64_t 
     flags |= (error_code & PageFaultError::id) != 0 ? fault_flag::instruction : 0;
     if (from_user && k.setup.vma_lock) {
         vm_area_struct* const vma = vma_lookup(mm, address);
-        if (vma != nullptr && (!vma->is_anonymous() || vma->anon_vma != nullptr) && !access_error(error_code, *vma)) {
+        if (vma == nullptr || (vma->is_anonymous() && vma->anon_vma == nullptr)) {
+            ++k.vmstat.vma_lock_abort;
+            k.pass("lock_vma_under_rcu", vma == nullptr ? "no area here" : "the area has no anon_vma yet");
+        } else if (access_error(error_code, *vma)) {
+            k.pass("access_error", "looked at again with mmap_lock");
+        } else {
             k.pass("lock_vma_under_rcu", "the area's own lock is enough");
             const unsigned fault = handle_mm_fault(k, *vma, address, flags | fault_flag::vma_lock);
             if ((fault & fault_ret::retry) == 0) {
@@ -187,22 +205,21 @@ HandlerResult do_user_addr_fault(Mm& k, std::uint32_t error_code, std::uint64_t 
             }
             ++k.vmstat.vma_lock_retry;
             k.pass("lock_vma_under_rcu", "again with mmap_lock");
-        } else {
-            ++k.vmstat.vma_lock_abort;
         }
     }
     for (;;) {
         k.pass("lock_mm_and_find_vma");
         vm_area_struct* vma = find_vma(mm, address);
         if (vma == nullptr) {
-            return bad_area(k, error_code, address, segv_maperr);
+            return bad_area(k, error_code, address, segv_maperr, "no area at or above the address");
         }
         if (vma->vm_start > address && (!vma->has(vm::growsdown) || !expand_stack(k, *vma, address))) {
-            return bad_area(k, error_code, address, segv_maperr);
+            return bad_area(k, error_code, address, segv_maperr,
+                            vma->has(vm::growsdown) ? "the stack above may not grow so far" : "no area here");
         }
         if (access_error(error_code, *vma)) {
             const bool pkey = (error_code & PageFaultError::pk) != 0;
-            return bad_area(k, error_code, address, pkey ? segv_pkuerr : segv_accerr);
+            return bad_area(k, error_code, address, pkey ? segv_pkuerr : segv_accerr, "the area does not allow it");
         }
         const unsigned fault = handle_mm_fault(k, *vma, address, flags);
         if ((fault & fault_ret::completed) != 0) {
@@ -220,7 +237,7 @@ HandlerResult do_user_addr_fault(Mm& k, std::uint32_t error_code, std::uint64_t 
 HandlerResult exc_page_fault(Mm& k, const ExceptionFrame& frame) {
     const std::uint64_t address = frame.virt.value();
     if (k.tracing()) {
-        k.pass("exc_page_fault", "address " + hex(address) + ", error code " + hex(frame.error_code));
+        k.pass("exc_page_fault", describe_fault(frame.error_code, address));
     }
     return address >= task_size_max(k.state) ? do_kern_addr_fault(k, frame.error_code, address)
                                              : do_user_addr_fault(k, frame.error_code, address);

@@ -3,6 +3,7 @@
 #include "fault.hpp"
 #include "filemap.hpp"
 #include "memory.hpp"
+#include "pgsim/base/units.hpp"
 #include "pgsim/kernel/pgtable_generic.hpp"
 #include "rmap.hpp"
 #include "swapfile.hpp"
@@ -64,7 +65,7 @@ unsigned wp_page_copy(Mm& k, vm_fault& vmf, std::uint64_t old_page) {
         return fault_ret::oom;
     }
     if (k.tracing()) {
-        k.pass("wp_page_copy", "frame " + std::to_string(pte_pfn(vmf.orig_pte)) + " -> " + std::to_string(fresh));
+        k.pass("wp_page_copy", "frame " + hex(pte_pfn(vmf.orig_pte)) + " -> " + hex(fresh));
     }
     // Making room may have taken the page away.
     if (!pte_same(ptep_get(k.pt, vmf.pte), vmf.orig_pte)) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 #include <utility>
 
 #include "pgsim/base/error.hpp"
@@ -21,6 +22,19 @@ std::vector<std::string> words_of(std::string_view line) {
         at = end;
     }
     return words;
+}
+
+std::string comment_of(std::string_view line) {
+    const std::size_t hash = line.find('#');
+    if (hash == std::string_view::npos) {
+        return {};
+    }
+    line.remove_prefix(hash + 1);
+    const std::size_t first = line.find_first_not_of(" \t\r");
+    if (first == std::string_view::npos) {
+        return {};
+    }
+    return std::string{line.substr(first, line.find_last_not_of(" \t\r") + 1 - first)};
 }
 
 std::uint64_t parse_number(std::string_view text) {
@@ -59,6 +73,15 @@ public:
     }
     std::uint64_t number(const char* what) { return parse_number(word(what)); }
     std::uint64_t number_or(std::uint64_t otherwise) { return more() ? parse_number(words_[at_++]) : otherwise; }
+    // The number of a last word "KEY=NUMBER"; nullopt when there is none.
+    std::optional<std::uint64_t> option(std::string_view key) {
+        if (!more() || words_.back().rfind(key, 0) != 0) {
+            return std::nullopt;
+        }
+        const std::uint64_t value = parse_number(std::string_view{words_.back()}.substr(key.size()));
+        words_.pop_back();
+        return value;
+    }
     void end() const {
         if (more()) {
             throw Error{"\"" + words_[at_] + "\" is too much"};
@@ -87,6 +110,18 @@ void parse_mmap(Arguments& in, ProcessOperation& op) {
     }
 }
 
+void parse_access(Arguments& in, ProcessOperation& op) {
+    if (const auto value = in.option("value=")) {
+        if (*value > 0xff) {
+            throw Error{"value=: more than a byte"};
+        }
+        op.value = *value;
+    }
+    op.addr = in.number("the address");
+    op.count = in.number_or(1);
+    op.stride = in.number_or(0x1000);
+}
+
 void parse_file_operation(Arguments& in, ProcessOperation& op) {
     op.file = in.number("the file's number");
     if (op.op == "openfile") {
@@ -107,9 +142,7 @@ ProcessOperation parse_operation(std::vector<std::string> words) {
     if (op.op == "mmap") {
         parse_mmap(in, op);
     } else if (op.op == "read" || op.op == "write" || op.op == "rdwr") {
-        op.addr = in.number("the address");
-        op.count = in.number_or(1);
-        op.stride = in.number_or(0x1000);
+        parse_access(in, op);
     } else if (op.op == "call" || op.op == "brk") {
         op.addr = in.number("the address");
     } else if (op.op == "munmap" || op.op == "mlock" || op.op == "munlock" || op.op == "kwrite" || op.op == "kread" ||
@@ -144,23 +177,31 @@ ProcessOperation parse_operation(std::vector<std::string> words) {
 std::vector<ScriptLine> parse_process_script(std::string_view text) {
     std::vector<ScriptLine> lines;
     std::size_t number = 0;
+    std::string above;
     while (!text.empty()) {
         const std::size_t end = std::min(text.find('\n'), text.size());
         const std::string_view line = text.substr(0, end);
         text.remove_prefix(std::min(end + 1, text.size()));
         ++number;
         std::vector<std::string> words = words_of(line);
+        const std::string comment = comment_of(line);
         if (words.empty()) {
+            above = comment.empty() ? "" : above + (above.empty() ? "" : " ") + comment;
             continue;
         }
-        std::string joined;
+        ScriptLine& parsed = lines.emplace_back();
+        parsed.number = number;
         for (const std::string& word : words) {
-            joined += (joined.empty() ? "" : " ") + word;
+            parsed.text += (parsed.text.empty() ? "" : " ") + word;
+        }
+        parsed.comment = std::exchange(above, {});
+        if (!comment.empty()) {
+            parsed.comment += (parsed.comment.empty() ? "" : " ") + comment;
         }
         try {
-            lines.push_back({number, joined, parse_operation(std::move(words))});
+            parsed.operation = parse_operation(std::move(words));
         } catch (const Error& error) {
-            throw Error{"line " + std::to_string(number), error.what()};
+            throw error.within("line " + std::to_string(number));
         }
     }
     return lines;

@@ -1,178 +1,208 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// A run of a script as text.
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
-#include "pgsim/base/error.hpp"
-#include "pgsim/kernel/mm_check.hpp"
+#include "pgsim/kernel/pgtable_generic.hpp"
 #include "pgsim/scenario/process_script.hpp"
 
 namespace pgsim {
 
 namespace {
 
-using Pages = std::map<std::uint64_t, ProcessWorld::PageView>;
+constexpr std::size_t most_ways = 6;     // of one line
+constexpr std::size_t most_steps = 40;   // of one way
+constexpr std::size_t most_changes = 6;  // entries of one process
 
-constexpr std::size_t most_lines = 6;
+using Steps = std::vector<kernel::TraceStep>;
 
 // The steps of one fault or call, and how often the same way was taken.
 struct Way {
-    std::vector<kernel::TraceStep> steps;
+    Steps steps;
     std::size_t times = 1;
 };
+
+bool is_entry(const kernel::TraceStep& step) {
+    return step.function == "exc_page_fault" || step.function == "exc_general_protection";
+}
 
 bool same_way(const Way& a, const Way& b) {
     return std::equal(a.steps.begin(), a.steps.end(), b.steps.begin(), b.steps.end(),
                       [](const auto& x, const auto& y) { return x.function == y.function; });
 }
 
-std::vector<Way> ways_of(const std::vector<kernel::TraceStep>& steps) {
+std::vector<Way> ways_of(const Steps& steps) {
     std::vector<Way> ways;
-    Way current;
-    const auto close = [&] {
-        if (current.steps.empty()) {
-            return;
-        }
-        if (!ways.empty() && same_way(ways.back(), current)) {
+    for (auto from = steps.begin(); from != steps.end();) {
+        const auto to = std::find_if(std::next(from), steps.end(), is_entry);
+        Way way{{from, to}, 1};
+        if (!ways.empty() && same_way(ways.back(), way)) {
             ++ways.back().times;
         } else {
-            ways.push_back(current);
+            ways.push_back(std::move(way));
         }
-        current = {};
-    };
-    for (const kernel::TraceStep& step : steps) {
-        if (step.function == "exc_page_fault" || step.function == "exc_general_protection") {
-            close();
-        }
-        current.steps.push_back(step);
+        from = to;
     }
-    close();
     return ways;
 }
 
-std::string tell_steps(const std::vector<kernel::TraceStep>& steps) {
-    std::string out;
-    const std::vector<Way> ways = ways_of(steps);
-    for (std::size_t i = 0; i < ways.size() && i < most_lines; ++i) {
-        std::string indent = "    ";
-        for (const kernel::TraceStep& step : ways[i].steps) {
-            out += indent + step.function + (step.what.empty() ? "" : ": " + step.what) + '\n';
-            indent = "      ";
-        }
-        if (ways[i].times > 1) {
-            out += fmt::format("    … and {} more that go the same way\n", ways[i].times - 1);
-        }
-    }
-    if (ways.size() > most_lines) {
-        out += fmt::format("    … and {} other ways\n", ways.size() - most_lines);
-    }
-    return out;
+std::string of_step(const kernel::TraceStep& step) {
+    return step.function + (step.what.empty() ? "" : ": " + step.what);
 }
 
-std::string tell_entry(const ProcessWorld::PageView* view) {
-    if (view == nullptr) {
+// Steps in a row that one function makes again and again are told once.
+void tell_way(const Way& way, std::string& out) {
+    const Steps& steps = way.steps;
+    std::size_t told = 0;
+    for (std::size_t i = 0; i < steps.size();) {
+        std::size_t end = i + 1;
+        while (end < steps.size() && steps[end].function == steps[i].function) {
+            ++end;
+        }
+        if (++told > most_steps) {
+            out += fmt::format("      … {} more steps\n", steps.size() - i);
+            break;
+        }
+        const char* const indent = i == 0 ? "    " : "      ";
+        out += indent + of_step(steps[i]) + '\n';
+        if (end - i > 3) {
+            out += fmt::format("      … {} more of {}\n", end - i - 1, steps[i].function);
+        } else {
+            for (std::size_t more = i + 1; more < end; ++more) {
+                out += "      " + of_step(steps[more]) + '\n';
+            }
+        }
+        i = end;
+    }
+    if (way.times > 1) {
+        out += fmt::format("    … and {} more that go the same way\n", way.times - 1);
+    }
+}
+
+void tell_trace(const StoryStep& step, std::string& out) {
+    const std::vector<Way> ways = ways_of(step.trace);
+    for (std::size_t i = 0; i < ways.size() && i < most_ways; ++i) {
+        tell_way(ways[i], out);
+    }
+    if (ways.size() > most_ways || step.trace_left_out != 0) {
+        out += fmt::format("    … and {} other ways{}\n", ways.size() - std::min(ways.size(), most_ways),
+                           step.trace_left_out == 0 ? "" : ", not all of them noted");
+    }
+}
+
+std::string of_entry(std::uint64_t entry, bool huge) {
+    const kernel::pte_t pte{entry};
+    if (entry == 0) {
         return "none";
     }
-    return fmt::format(
-        "{:#x} ({})", view->entry,
-        view->present ? fmt::format("frame {:#x}{}", view->pfn, view->huge ? ", 2 MiB" : "") : "swapped out");
+    if (!kernel::pte_present(pte)) {
+        return fmt::format("{:#x} (swapped out)", entry);
+    }
+    const std::uint64_t pfn = huge ? kernel::pmd_pfn(kernel::pmd_t{entry}) : kernel::pte_pfn(pte);
+    return fmt::format("{:#x} (frame {:#x}{}{})", entry, pfn, huge ? ", 2 MiB" : "",
+                       kernel::pte_write(pte) ? "" : ", read-only");
 }
 
-std::string tell_changes(const std::string& name, const Pages& before, const Pages& after) {
-    std::string out;
-    std::size_t changed = 0;
-    const auto line = [&](std::uint64_t address, const ProcessWorld::PageView* was, const ProcessWorld::PageView* is) {
-        if (++changed <= most_lines) {
-            out += fmt::format("    {} {:#x}: {} -> {}\n", name, address, tell_entry(was), tell_entry(is));
+void tell_changes(const StoryStep& step, std::string& out) {
+    for (std::size_t i = 0; i < step.changes.size();) {
+        const std::string& process = step.changes[i].process;
+        std::size_t told = 0;
+        std::size_t end = i;
+        for (; end < step.changes.size() && step.changes[end].process == process; ++end) {
+            const EntryChange& change = step.changes[end];
+            if (change.huge && end > i && step.changes[end - 1].huge && step.changes[end - 1].after == change.after &&
+                step.changes[end - 1].before == change.before) {
+                continue;  // one entry for 512 pages
+            }
+            if (++told <= most_changes) {
+                out += fmt::format("    {} {:#x}: {} -> {}\n", process, change.address.value(),
+                                   of_entry(change.before, change.huge), of_entry(change.after, change.huge));
+            }
         }
-    };
-    for (const auto& [address, view] : after) {
-        const auto old = before.find(address);
-        if (old == before.end() || old->second.entry != view.entry) {
-            line(address, old == before.end() ? nullptr : &old->second, &view);
+        if (told > most_changes) {
+            out += fmt::format("    … {} entries of {} in all\n", told, process);
         }
+        i = end;
     }
-    for (const auto& [address, view] : before) {
-        if (after.count(address) == 0) {
-            line(address, &view, nullptr);
-        }
-    }
-    if (changed > most_lines) {
-        out += fmt::format("    … {} entries in all\n", changed);
-    }
-    return out;
 }
 
-std::string tell_outcome(const OperationOutcome& outcome, std::uint64_t cycles) {
-    std::string out = fmt::format("  -> {} minor, {} major faults", outcome.minflt, outcome.majflt);
+std::string of_signal(const kernel::FaultSignal& signal) {
+    const char* const name = signal.signo == kernel::sigsegv   ? "SIGSEGV"
+                             : signal.signo == kernel::sigbus  ? "SIGBUS"
+                             : signal.signo == kernel::sigkill ? "SIGKILL"
+                                                               : "signal";
+    return fmt::format("{} (code {}) at {:#x}", name, signal.si_code, signal.si_addr);
+}
+
+void tell_outcome(const StoryStep& step, std::string& out) {
+    const OperationOutcome& outcome = step.outcome;
+    out += fmt::format("  -> {} minor, {} major faults", outcome.minflt, outcome.majflt);
     if (outcome.pages_frame_changed != 0) {
         out += fmt::format(", {} pages in other frames", outcome.pages_frame_changed);
     }
+    if (!outcome.loaded.empty()) {
+        out += fmt::format(", loaded {:#04x}", fmt::join(outcome.loaded, " "));
+    }
     if (outcome.signal) {
-        out += fmt::format(", signal {} (code {}) at {:#x}", outcome.signal->signo, outcome.signal->si_code,
-                           outcome.signal->si_addr);
+        out += ", " + of_signal(*outcome.signal);
     }
     if (outcome.result < 0) {
         out += fmt::format(", error {}", -outcome.result);
     }
-    return out + fmt::format("; {} cycles\n", cycles);
+    out += fmt::format("; pages allocated {}, freed {}; {} cycles\n", step.pages_allocated, step.pages_freed,
+                       step.cycles.count());
+    std::string counted;
+    for (const auto& [name, by] : step.counters) {
+        counted += fmt::format(" {} +{}", name, by);
+    }
+    if (!counted.empty()) {
+        out += "     counters:" + counted + '\n';
+    }
+    for (const std::string& name : step.killed) {
+        out += "  !  out of memory: " + name + " was killed\n";
+    }
+    for (const ForeignWrite& write : step.foreign_writes) {
+        out += fmt::format("  !  stale write: {} did not write, but its private page at {:#x} (frame {:#x}) changed\n",
+                           write.process, write.address.value(), write.pfn.value());
+    }
+    for (const StaleTranslation& stale : step.stale) {
+        out += fmt::format("  !  stale: the TLB still has {:#x} -> frame {:#x}{}; the tables say {}\n",
+                           stale.address.value(), stale.pfn.value(), stale.writable ? ", writable" : "",
+                           of_entry(stale.entry, false));
+    }
+    for (const std::string& what : step.broken) {
+        out += "  !  broken: " + what + '\n';
+    }
+    if (!step.stopped.empty()) {
+        out += "  !  the machine stopped: " + step.stopped + '\n';
+    }
 }
 
-std::string tell_state(const ProcessWorld& world) {
-    std::string out;
-    for (const std::string& name : world.processes()) {
-        const ProcessState s = world.state(name);
+void tell_states(const StoryStep& step, std::string& out) {
+    for (const auto& [name, s] : step.states) {
         out += fmt::format(
             "  {:<4} areas {}, table pages {}, present {} (zero page {}, anonymous {}, 2 MiB {}), swapped {}, "
             "exclusive {}, shared with others {}\n",
             name, s.vmas, s.pgtable_pages, s.present, s.zero_page, s.anon, s.thp, s.swap, s.exclusive,
             s.pfn_shared_with_others);
     }
-    return out;
 }
 
 }  // namespace
 
-std::string tell_process_story(std::string_view script, const ProcessWorld::Options& options,
-                               const StoryOptions& story) {
-    const std::vector<ScriptLine> lines = parse_process_script(script);
-    ProcessWorld world{options};
+std::string to_text(const ProcessStory& story) {
     std::string out;
-    for (const ScriptLine& line : lines) {
-        out += line.text + '\n';
-        std::map<std::string, Pages> before;
-        if (story.entries) {
-            for (const std::string& name : world.processes()) {
-                before[name] = world.pages(name);
-            }
+    for (const StoryStep& step : story.steps) {
+        if (!step.line.comment.empty()) {
+            out += "# " + step.line.comment + '\n';
         }
-        std::vector<kernel::TraceStep> steps;
-        if (story.steps) {
-            world.mm().trace = [&](const kernel::TraceStep& step) { steps.push_back(step); };
-        }
-        const Cycles start = world.mm().machine.now();
-        OperationOutcome outcome;
-        try {
-            outcome = world.perform(line.operation);
-        } catch (const kernel::Halted& halted) {
-            throw Error{"line " + std::to_string(line.number), "the simulated kernel stopped: " + halted.halt.message};
-        } catch (const Error& error) {
-            throw Error{"line " + std::to_string(line.number), error.what()};
-        }
-        const Cycles cycles = world.mm().machine.now() - start;
-        world.mm().trace = nullptr;
-        out += tell_steps(steps);
-        if (story.entries) {
-            for (const std::string& name : world.processes()) {
-                out += tell_changes(name, before[name], world.pages(name));
-            }
-        }
-        out += tell_outcome(outcome, cycles.count()) + tell_state(world);
-        if (story.check) {
-            for (const std::string& what : kernel::check_invariants(world.mm())) {
-                out += "  BROKEN: " + what + '\n';
-            }
-        }
+        out += step.line.text + '\n';
+        tell_trace(step, out);
+        tell_changes(step, out);
+        tell_outcome(step, out);
+        tell_states(step, out);
     }
     return out;
 }

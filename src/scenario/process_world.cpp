@@ -268,7 +268,11 @@ OperationOutcome ProcessWorld::access(task_struct& who, const ProcessOperation& 
             outcome.signal = user_fetch(*mm_, who, address).signal;
         }
         if (reads) {
-            outcome.signal = user_load(*mm_, who, address).signal;
+            const UserAccess load = user_load(*mm_, who, address);
+            outcome.signal = load.signal;
+            if (!load.signal && outcome.loaded.size() < 16) {
+                outcome.loaded.push_back(static_cast<std::uint8_t>(load.value));
+            }
         }
         if (writes && !outcome.signal) {
             outcome.signal = user_store(*mm_, who, address, static_cast<std::uint8_t>(operation.value)).signal;
@@ -383,9 +387,9 @@ OperationOutcome ProcessWorld::perform(const ProcessOperation& operation) {
     }
     outcome.minflt = who.min_flt - minor;
     outcome.majflt = who.maj_flt - major;
-    const bool killed = who.oom_killed;
+    outcome.killed = who.oom_killed;
     bury_killed();
-    if (!killed) {
+    if (!outcome.killed) {
         compare_pages(before, pages(operation.proc), outcome);
     }
     return outcome;

@@ -3,9 +3,13 @@ target_sources(pgsim
     PUBLIC FILE_SET HEADERS FILES
         ${PROJECT_SOURCE_DIR}/include/pgsim/scenario/fault_counts.hpp
         ${PROJECT_SOURCE_DIR}/include/pgsim/scenario/process_script.hpp
+        ${PROJECT_SOURCE_DIR}/include/pgsim/scenario/process_view.hpp
         ${PROJECT_SOURCE_DIR}/include/pgsim/scenario/process_world.hpp
     PRIVATE
         fault_counts.cpp
+        process_run.cpp
         process_script.cpp
         process_story.cpp
+        process_story_json.cpp
+        process_view.cpp
         process_world.cpp)

@@ -94,6 +94,8 @@ struct BuddyEvent {
         pcp_put,
         pcp_refill,
         pcp_drain,
+        allocated,  ///< alloc_pages() gives the block to who asked
+        freed,      ///< its last reference went
     };
     Kind kind = Kind::take;
     std::uint64_t pfn = 0;

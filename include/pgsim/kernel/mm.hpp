@@ -21,6 +21,7 @@ namespace pgsim::kernel {
 struct TraceStep {
     std::string function;
     std::string what;
+    Cycles at{};  ///< the machine's clock then
 };
 
 /// A TLB flush that a run leaves out, to show what then goes wrong.
@@ -123,7 +124,7 @@ public:
     std::function<void(const TraceStep&)> trace;
     void pass(std::string_view function, std::string_view what = {}) {
         if (trace) [[unlikely]] {
-            trace({std::string{function}, std::string{what}});
+            trace({std::string{function}, std::string{what}, machine.now()});
         }
     }
     [[nodiscard]] bool tracing() const noexcept { return static_cast<bool>(trace); }

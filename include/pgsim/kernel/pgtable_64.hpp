@@ -11,13 +11,13 @@
 namespace pgsim::kernel {
 
 inline void set_pte(const Pgtable& pt, pte_ptr ptep, pte_t pte) {
-    pt.memory.write64(ptep.va(), pte.pte);
+    pt.store(Level::pt, ptep.va(), pte.pte);
 }
 inline void set_pmd(const Pgtable& pt, pmd_ptr pmdp, pmd_t pmd) {
-    pt.memory.write64(pmdp.va(), pmd.pmd);
+    pt.store(Level::pd, pmdp.va(), pmd.pmd);
 }
 inline void set_pud(const Pgtable& pt, pud_ptr pudp, pud_t pud) {
-    pt.memory.write64(pudp.va(), pud.pud);
+    pt.store(Level::pdpt, pudp.va(), pud.pud);
 }
 
 /// An entry of the user half of a top table is stored into the copy for user mode too (the page after the table), and
@@ -37,10 +37,11 @@ inline void set_p4d(const Pgtable& pt, p4d_ptr p4dp, p4d_t p4d) {
     if (!pgtable_l5_enabled(pt.state)) {
         p4d.p4d = pti_set_user_pgtbl(pt, pgd_ptr{p4dp.va()}, pgd_t{p4d.p4d}).pgd;
     }
-    pt.memory.write64(p4dp.va(), p4d.p4d);
+    pt.store(Level::pml4, p4dp.va(), p4d.p4d);
 }
 inline void set_pgd(const Pgtable& pt, pgd_ptr pgdp, pgd_t pgd) {
-    pt.memory.write64(pgdp.va(), pti_set_user_pgtbl(pt, pgdp, pgd).pgd);
+    const Level top = pgtable_l5_enabled(pt.state) ? Level::pml5 : Level::pml4;
+    pt.store(top, pgdp.va(), pti_set_user_pgtbl(pt, pgdp, pgd).pgd);
 }
 
 inline void pte_clear(const Pgtable& pt, pte_ptr ptep) {

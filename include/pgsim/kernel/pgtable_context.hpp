@@ -4,17 +4,34 @@
 #include <cstdint>
 
 #include "pgsim/base/address.hpp"
+#include "pgsim/base/level.hpp"
 #include "pgsim/kernel/kernel_memory.hpp"
 #include "pgsim/kernel/kernel_state.hpp"
 #include "pgsim/kernel/pgtable_types.hpp"
 
 namespace pgsim::kernel {
 
+/// Told of each entry that the page-table functions store, before they do.
+class EntryWatch {
+public:
+    virtual ~EntryWatch() = default;
+    virtual void on_store(Level level, VirtAddr entry, std::uint64_t old_value, std::uint64_t new_value) = 0;
+};
+
 /// What the page-table functions need besides their arguments: the door to memory, and the kernel's variables that
 /// say how many levels there are, where the direct map begins and which bits are supported.
 struct Pgtable {
     KernelMemory& memory;
     const KernelState& state;
+    EntryWatch* watch = nullptr;
+
+    /// WRITE_ONCE() of an entry of a table of `level`.
+    void store(Level level, VirtAddr entry, std::uint64_t value) const {
+        if (watch != nullptr) [[unlikely]] {
+            watch->on_store(level, entry, memory.read64(entry), value);
+        }
+        memory.write64(entry, value);
+    }
 
     /// __va(): where the direct map shows a physical address.
     [[nodiscard]] VirtAddr va(PhysAddr pa) const noexcept { return VirtAddr{state.page_offset_base + pa.value()}; }

@@ -43,7 +43,9 @@ struct OperationOutcome {
     std::uint64_t pages_became_present = 0;
     std::uint64_t pages_no_longer_present = 0;
     std::uint64_t pages_frame_changed = 0;
-    std::int64_t result = 0;  ///< of a system call: the value, or -errno
+    std::int64_t result = 0;           ///< of a system call: the value, or -errno
+    std::vector<std::uint8_t> loaded;  ///< what reads loaded, at most the first 16 bytes
+    bool killed = false;               ///< the OOM killer took the process
 };
 
 /// One process as it stands. Counts are 4-KByte pages. [fault-counts README]
