@@ -85,8 +85,8 @@ std::map<std::string, Pages> all_pages(const ProcessWorld& world) {
     return pages;
 }
 
-std::vector<EntryChange> changes_of(const std::string& process, const Pages& before, const Pages& after) {
-    std::vector<EntryChange> changes;
+std::vector<PageChange> changes_of(const std::string& process, const Pages& before, const Pages& after) {
+    std::vector<PageChange> changes;
     auto was = before.begin();
     auto is = after.begin();
     while (was != before.end() || is != after.end()) {

@@ -111,7 +111,7 @@ void tell_changes(const StoryStep& step, std::string& out) {
         std::size_t told = 0;
         std::size_t end = i;
         for (; end < step.changes.size() && step.changes[end].process == process; ++end) {
-            const EntryChange& change = step.changes[end];
+            const PageChange& change = step.changes[end];
             if (change.huge && end > i && step.changes[end - 1].huge && step.changes[end - 1].after == change.after &&
                 step.changes[end - 1].before == change.before) {
                 continue;  // one entry for 512 pages

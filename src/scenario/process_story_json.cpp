@@ -136,7 +136,7 @@ Json of(const StoryStep& step) {
         out["trace_left_out"] = step.trace_left_out;
     }
     Json& changes = out["changes"] = Json::array();
-    for (const EntryChange& change : step.changes) {
+    for (const PageChange& change : step.changes) {
         changes.push_back({{"process", change.process},
                            {"address", hex(change.address.value())},
                            {"before", hex(change.before)},

@@ -40,7 +40,7 @@ struct StoryOptions {
 };
 
 /// One page of one process whose entry is not what it was.
-struct EntryChange {
+struct PageChange {
     std::string process;
     VirtAddr address;
     std::uint64_t before = 0;  ///< value of the entry; 0: none
@@ -61,7 +61,7 @@ struct StoryStep {
     OperationOutcome outcome;
     std::vector<kernel::TraceStep> trace;
     std::size_t trace_left_out = 0;
-    std::vector<EntryChange> changes;                             ///< of all processes, by process and address
+    std::vector<PageChange> changes;                              ///< of all processes, by process and address
     std::vector<std::pair<std::string, std::uint64_t>> counters;  ///< of vmstat: those that grew, and by how much
     std::uint64_t pages_allocated = 0;                            ///< by anybody, tables included
     std::uint64_t pages_freed = 0;
