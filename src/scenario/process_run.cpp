@@ -216,6 +216,9 @@ StoryStep run_line(ProcessWorld& world, const ScriptLine& line, const StoryOptio
     if (options.entries || flushes) {
         const auto after = all_pages(world);
         for (const std::string& name : live) {
+            if (!options.entries) {
+                break;
+            }
             const auto changes = changes_of(name, before[name], after.at(name));
             step.changes.insert(step.changes.end(), changes.begin(), changes.end());
         }

@@ -186,7 +186,7 @@ std::vector<ScriptLine> parse_process_script(std::string_view text) {
         std::vector<std::string> words = words_of(line);
         const std::string comment = comment_of(line);
         if (words.empty()) {
-            above = comment.empty() ? "" : above + (above.empty() ? "" : " ") + comment;
+            above = comment.empty() ? "" : above + (above.empty() ? "" : "\n") + comment;
             continue;
         }
         ScriptLine& parsed = lines.emplace_back();
@@ -196,7 +196,7 @@ std::vector<ScriptLine> parse_process_script(std::string_view text) {
         }
         parsed.comment = std::exchange(above, {});
         if (!comment.empty()) {
-            parsed.comment += (parsed.comment.empty() ? "" : " ") + comment;
+            parsed.comment += (parsed.comment.empty() ? "" : "\n") + comment;
         }
         try {
             parsed.operation = parse_operation(std::move(words));

@@ -190,13 +190,24 @@ void tell_states(const StoryStep& step, std::string& out) {
     }
 }
 
+void tell_comment(std::string_view comment, std::string& out) {
+    for (;;) {
+        const std::size_t end = comment.find('\n');
+        out.append("# ").append(comment.substr(0, end)).append("\n");
+        if (end == std::string_view::npos) {
+            return;
+        }
+        comment.remove_prefix(end + 1);
+    }
+}
+
 }  // namespace
 
 std::string to_text(const ProcessStory& story) {
     std::string out;
     for (const StoryStep& step : story.steps) {
         if (!step.line.comment.empty()) {
-            out += "# " + step.line.comment + '\n';
+            tell_comment(step.line.comment, out);
         }
         out += step.line.text + '\n';
         tell_trace(step, out);

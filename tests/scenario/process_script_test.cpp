@@ -248,7 +248,7 @@ TEST_CASE("Numbers, sizes, comments and options are read", "[scenario][run]") {
     CHECK(lines[0].operation.offset == 0x2000);
     CHECK(lines[0].operation.prot == "rwx");
     CHECK(lines[1].number == 6);
-    CHECK(lines[1].comment == "a b");
+    CHECK(lines[1].comment == "a\nb");
     CHECK(lines[1].text == "C write 0x100000000000 2 64 value=0xff");
     CHECK(lines[1].operation.proc == "C");
     CHECK(lines[1].operation.stride == 64);

@@ -15,7 +15,7 @@ namespace pgsim {
 struct ScriptLine {
     std::size_t number = 0;  ///< in the text, from 1
     std::string text;        ///< words with one space between them, without the comment
-    std::string comment;     ///< what stood behind `#`, and in lines of comment alone directly above
+    std::string comment;     ///< what stood behind `#`, and in lines of comment alone directly above; lines end in \n
     ProcessOperation operation;
 };
 
