@@ -32,7 +32,11 @@ public:
     Listener(kernel::Mm& mm, StoryStep& step, const StoryOptions& options) : mm_{mm}, step_{step}, options_{options} {
         mm_.buddy.set_observer(this);
         if (options_.trace) {
-            mm_.trace = [this](const kernel::TraceStep& passed) { note(passed); };
+            put_down_to(step_.line.operation.op);
+            mm_.trace = [this](const kernel::TraceStep& passed) {
+                put_down_to(passed.function);
+                note(passed);
+            };
             mm_.pt.watch = this;
         }
     }
@@ -64,6 +68,11 @@ public:
     }
 
 private:
+    void put_down_to(const std::string& function) {
+        if (WriteJournal* const journal = mm_.machine.memory().journal()) {
+            journal->set_origin({function, step_.line.text, {}});
+        }
+    }
     void note(const kernel::TraceStep& passed) {
         if (step_.trace.size() < options_.most_trace_steps) {
             step_.trace.push_back(passed);
@@ -236,6 +245,9 @@ StoryStep run_line(ProcessWorld& world, const ScriptLine& line, const StoryOptio
     }
     if (options.check) {
         step.broken = kernel::check_invariants(mm);
+    }
+    if (options.after_step) {
+        options.after_step(step);
     }
     return step;
 }

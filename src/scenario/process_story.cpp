@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "pgsim/kernel/pgtable_generic.hpp"
 #include "pgsim/scenario/process_script.hpp"
@@ -18,34 +19,13 @@ constexpr std::size_t most_changes = 6;  // entries of one process
 
 using Steps = std::vector<kernel::TraceStep>;
 
-// The steps of one fault or call, and how often the same way was taken.
-struct Way {
-    Steps steps;
-    std::size_t times = 1;
-};
-
 bool is_entry(const kernel::TraceStep& step) {
     return step.function == "exc_page_fault" || step.function == "exc_general_protection";
 }
 
-bool same_way(const Way& a, const Way& b) {
+bool same_way(const TraceWay& a, const TraceWay& b) {
     return std::equal(a.steps.begin(), a.steps.end(), b.steps.begin(), b.steps.end(),
                       [](const auto& x, const auto& y) { return x.function == y.function; });
-}
-
-std::vector<Way> ways_of(const Steps& steps) {
-    std::vector<Way> ways;
-    for (auto from = steps.begin(); from != steps.end();) {
-        const auto to = std::find_if(std::next(from), steps.end(), is_entry);
-        Way way{{from, to}, 1};
-        if (!ways.empty() && same_way(ways.back(), way)) {
-            ++ways.back().times;
-        } else {
-            ways.push_back(std::move(way));
-        }
-        from = to;
-    }
-    return ways;
 }
 
 std::string of_step(const kernel::TraceStep& step) {
@@ -53,7 +33,7 @@ std::string of_step(const kernel::TraceStep& step) {
 }
 
 // Steps in a row that one function makes again and again are told once.
-void tell_way(const Way& way, std::string& out) {
+void tell_way(const TraceWay& way, std::string& out) {
     const Steps& steps = way.steps;
     std::size_t told = 0;
     for (std::size_t i = 0; i < steps.size();) {
@@ -82,7 +62,7 @@ void tell_way(const Way& way, std::string& out) {
 }
 
 void tell_trace(const StoryStep& step, std::string& out) {
-    const std::vector<Way> ways = ways_of(step.trace);
+    const std::vector<TraceWay> ways = ways_of(step.trace);
     for (std::size_t i = 0; i < ways.size() && i < most_ways; ++i) {
         tell_way(ways[i], out);
     }
@@ -202,6 +182,21 @@ void tell_comment(std::string_view comment, std::string& out) {
 }
 
 }  // namespace
+
+std::vector<TraceWay> ways_of(const std::vector<kernel::TraceStep>& trace) {
+    std::vector<TraceWay> ways;
+    for (auto from = trace.begin(); from != trace.end();) {
+        const auto to = std::find_if(std::next(from), trace.end(), is_entry);
+        TraceWay way{{from, to}, 1};
+        if (!ways.empty() && same_way(ways.back(), way)) {
+            ++ways.back().times;
+        } else {
+            ways.push_back(std::move(way));
+        }
+        from = to;
+    }
+    return ways;
+}
 
 std::string to_text(const ProcessStory& story) {
     std::string out;

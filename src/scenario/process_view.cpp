@@ -191,6 +191,19 @@ ProcessesView look_at(ProcessWorld& world) {
             view.stale = stale_translations(k, process);
         }
     }
+    const auto add_cached = [&](std::uint64_t pfn) {
+        if (view.frames.count(pfn) == 0) {
+            view.frames.emplace(pfn, frame_of(k, pfn));
+        }
+    };
+    k.for_each_file([&](const address_space& file) {
+        for (const auto& [index, pfn] : file.pages) {
+            add_cached(pfn);
+        }
+    });
+    for (const auto& [slot, pfn] : k.swap.cache) {
+        add_cached(pfn);
+    }
     view.free_pages = k.buddy.free_page_count();
     view.lru = k.lruvec.nr_pages;
     view.swap_slots = k.swap.total;

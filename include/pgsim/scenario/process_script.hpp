@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -31,12 +32,16 @@ struct ScriptLine {
 /// @throws Error  line and reason
 [[nodiscard]] std::vector<ScriptLine> parse_process_script(std::string_view text);
 
+struct StoryStep;
+
 struct StoryOptions {
     bool trace = true;    ///< the functions that a fault or call passed and what they decided
     bool entries = true;  ///< the entries that changed
     bool views = false;  ///< how everything stands after each line: takes time and room in proportion to what is mapped
     bool check = false;  ///< all invariants after each line (see kernel::check_invariants)
     std::size_t most_trace_steps = 100'000;  ///< of one line; further ones are only counted
+    /// Called with each step while the world stands as the step left it; not when the machine stopped.
+    std::function<void(const StoryStep&)> after_step = {};
 };
 
 /// One page of one process whose entry is not what it was.
@@ -75,12 +80,22 @@ struct StoryStep {
     ProcessesView after;              ///< with StoryOptions::views
 };
 
+/// The steps of one fault or call, and how often in a row the same functions were passed.
+struct TraceWay {
+    std::vector<kernel::TraceStep> steps;
+    std::size_t times = 1;
+};
+
+/// A trace, fault by fault.
+[[nodiscard]] std::vector<TraceWay> ways_of(const std::vector<kernel::TraceStep>& trace);
+
 struct ProcessStory {
     ProcessesView before;  ///< with StoryOptions::views
     std::vector<StoryStep> steps;
 };
 
-/// Runs a script, in a new world or in one that stands already.
+/// Runs a script, in a new world or in one that stands already. When the world's memory has a journal and the trace is
+/// wanted, writes are put down to the functions that the kernel passed.
 /// @throws Error  as parse_process_script and ProcessWorld::perform, with the line
 [[nodiscard]] ProcessStory run_process_script(std::string_view script, const ProcessWorld::Options& world,
                                               const StoryOptions& options = {});

@@ -67,7 +67,7 @@ struct ProcessView {
     bool in_cr3 = false;  ///< its tables are the ones that the processor uses
 };
 
-/// One frame that a process maps, with what its struct page says.
+/// One frame that a process maps or a cache holds, with what its struct page says.
 struct FrameView {
     Pfn pfn;
     Pfn head;                   ///< of the folio that it belongs to
@@ -92,8 +92,9 @@ struct StaleTranslation {
 };
 
 struct ProcessesView {
-    std::vector<ProcessView> processes;         ///< in the order of their birth
-    std::map<std::uint64_t, FrameView> frames;  ///< by number: all that are mapped
+    std::vector<ProcessView> processes;  ///< in the order of their birth
+    std::map<std::uint64_t, FrameView>
+        frames;  ///< by number: all that are mapped, or in the page cache or the swap cache
     std::uint64_t free_pages = 0;
     std::array<std::uint64_t, 5> lru{};  ///< pages: inactive anon, active anon, inactive file, active file, unevictable
     std::uint64_t swap_slots = 0;
