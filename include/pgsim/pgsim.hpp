@@ -76,6 +76,7 @@
 #include "pgsim/scenario/machine_json.hpp"
 #include "pgsim/scenario/page_account.hpp"
 #include "pgsim/scenario/presets.hpp"
+#include "pgsim/scenario/process_explorer.hpp"
 #include "pgsim/scenario/process_script.hpp"
 #include "pgsim/scenario/process_view.hpp"
 #include "pgsim/scenario/process_world.hpp"

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <filesystem>
+
 #include "commands.hpp"
 #include "common.hpp"
 #include "pgsim/base/error.hpp"
+#include "pgsim/formats/explorer_html.hpp"
 #include "pgsim/formats/text_file.hpp"
+#include "pgsim/scenario/process_explorer.hpp"
 #include "pgsim/scenario/process_script.hpp"
 
 namespace pgsim::cli {
@@ -24,6 +28,7 @@ struct Options {
     bool check = false;
     bool json = false;
     bool views = false;
+    std::string html;
 };
 
 ProcessWorld::Options world_of(const Options& options) {
@@ -37,6 +42,22 @@ ProcessWorld::Options world_of(const Options& options) {
     return world;
 }
 
+ProcessStory run_to_page(const std::string& script, const Options& options, const StoryOptions& wanted) {
+    (void)parse_process_script(script);  // before a machine is made
+    ProcessWorld world{world_of(options)};
+    ProcessRecording recording{world};
+    ProcessStory told = run_process_script(script, world, recording.story_options(wanted));
+    const std::string title = std::filesystem::path{options.file}.stem().string();
+    deliver(options.html, formats::explorer_html(recording.document(told, title)));
+    if (!wanted.views) {
+        told.before = {};
+        for (StoryStep& step : told.steps) {
+            step.after = {};
+        }
+    }
+    return told;
+}
+
 void run(const Options& options) {
     const std::string script = formats::read_text_maybe_xz(options.file);
     StoryOptions story;
@@ -45,7 +66,11 @@ void run(const Options& options) {
     story.views = options.views;
     ProcessStory told;
     try {
-        told = run_process_script(script, world_of(options), story);
+        if (options.html.empty()) {
+            told = run_process_script(script, world_of(options), story);
+        } else {
+            told = run_to_page(script, options, story);
+        }
     } catch (const Error& error) {
         throw error.within(options.file);
     }
@@ -93,6 +118,7 @@ void add_run(CLI::App& app) {
     command->add_flag("--json", options->json, "machine-readable output");
     command->add_flag("--views", options->views,
                       "with --json: areas, pages, tables and frames of all processes after each line");
+    command->add_option("--html", options->html, "write the explorer page of this run")->type_name("FILE");
     command->callback([options] { run(*options); });
 }
 

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { createRequire } from 'node:module';
-import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ExplorerData } from '../src/data/contract';
 import { hugeMachine, scatteredPages, withJournal } from '../test/documents';
 import { captureData } from '../test/support';
-import { openPage, settled, startBrowser, writePage, type OpenPage } from './browser';
+import { openPage, seriousProblems, settled, startBrowser, writePage, type OpenPage } from './browser';
 
 let browser: Browser;
 let boot: string;
@@ -304,8 +302,6 @@ describe('Large spaces stay quick', () => {
 });
 
 describe('Everybody can read it', () => {
-  const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
   test.each([
     ['address space, light', '#cp=init_mem_mapping.exit&vs=init_mem_mapping.entry&va=0xffff888000200000', false],
     ['blackboard, dark', '#cp=startup_64_fixups.exit&view=board', true],
@@ -318,28 +314,7 @@ describe('Everybody can read it', () => {
       (fragment.includes('writes') ? writePage('journal', withJournal()) : boot) + fragment,
       { dark },
     );
-    await page.evaluate(axe);
-    const serious = await page.evaluate(async () => {
-      const found = await (
-        window as unknown as {
-          axe: {
-            run(): Promise<{
-              violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[];
-            }>;
-          };
-        }
-      ).axe.run();
-      return found.violations
-        .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-        .map(
-          ({ id, nodes }) =>
-            `${id}: ${nodes
-              .slice(0, 3)
-              .map((node) => `${node.html.slice(0, 120)} — ${node.failureSummary}`)
-              .join(' | ')}`,
-        );
-    });
-    expect(serious).toEqual([]);
+    expect(await seriousProblems(page)).toEqual([]);
     await page.close();
   });
 });

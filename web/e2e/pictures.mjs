@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The pictures in docs/images, from a page that pgsim wrote: node e2e/pictures.mjs PAGE.html OUTPUT_DIRECTORY
+// The pictures in docs/images, from pages that pgsim wrote: of a boot, and of examples/processes/copy-on-write.txt
+// node e2e/pictures.mjs BOOT.html RUN.html OUTPUT_DIRECTORY
 import { pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
 
-const [page, out] = process.argv.slice(2);
-if (!page || !out) throw new Error('usage: node e2e/pictures.mjs PAGE.html OUTPUT_DIRECTORY');
+const [boot, run, out] = process.argv.slice(2);
+if (!boot || !run || !out) throw new Error('usage: node e2e/pictures.mjs BOOT.html RUN.html OUTPUT_DIRECTORY');
 
 const PICTURES = [
   {
@@ -33,6 +34,13 @@ const PICTURES = [
     height: 1500,
     clip: '.right',
   },
+  {
+    name: 'explorer-processes',
+    scheme: 'light',
+    page: run,
+    fragment: 'cp=step-4&root=P&va=0x100000000000',
+    height: 1020,
+  },
 ];
 
 const browser = await chromium.launch({
@@ -48,7 +56,7 @@ const browser = await chromium.launch({
     '--disable-sync',
   ],
 });
-for (const { name, scheme, fragment, height, clip } of PICTURES) {
+for (const { name, scheme, page = boot, fragment, height, clip } of PICTURES) {
   const view = await browser.newPage({ viewport: { width: 1440, height }, colorScheme: scheme });
   await view.goto(`${pathToFileURL(page).href}#${fragment}`);
   await view.waitForSelector('.stop[aria-checked="true"]');

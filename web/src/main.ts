@@ -9,6 +9,7 @@ import './style/walk.css';
 import './style/inspector.css';
 import './style/board.css';
 import './style/lists.css';
+import './style/processes.css';
 
 const app = document.getElementById('app') as HTMLElement;
 const text = (document.getElementById('pgsim-data')?.textContent ?? '').trim();

@@ -16,6 +16,7 @@ describe('The state in the address', () => {
     view: 'board',
     mem: 'size',
     bars: 'true',
+    show: 'after',
   };
   test('comes back as it was', () => {
     expect({ ...initialState(), ...fromFragment(`#${toFragment(full)}`) }).toEqual(full);

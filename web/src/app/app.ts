@@ -6,11 +6,13 @@ import { parseHex } from '../model/hex';
 import { h, isTyping, set } from '../views/dom';
 import { BoardView } from '../views/board';
 import { ChangesView } from '../views/changes';
+import { FramePanel } from '../views/framepanel';
 import { helpDialog } from '../views/help';
 import { Inspector } from '../views/inspector';
 import { MappingListView } from '../views/mappinglist';
 import { Palette } from '../views/palette';
 import { PhysicalView } from '../views/physical';
+import { ProcessesView } from '../views/processes';
 import { Timeline } from '../views/timeline';
 import { Tooltip } from '../views/tooltip';
 import type { Context, View } from '../views/view';
@@ -21,7 +23,14 @@ import type { View as ViewName } from './state';
 import { Store, type Focus } from './store';
 import { cycleTheme, onThemeChange, themeLabel } from './theme';
 
-const TABS: { name: ViewName; label: string; make: (context: Context) => View }[] = [
+interface Tab {
+  name: ViewName;
+  label: string;
+  make: (context: Context) => View;
+}
+
+const PROCESSES: Tab = { name: 'processes', label: 'Processes', make: (context) => new ProcessesView(context) };
+const TABS: Tab[] = [
   { name: 'space', label: 'Linear address space', make: (context) => new VirtualView(context) },
   { name: 'board', label: 'Blackboard', make: (context) => new BoardView(context) },
   { name: 'list', label: 'Mapped ranges', make: (context) => new MappingListView(context) },
@@ -34,11 +43,16 @@ export function startApp(root: HTMLElement, boot: Boot): void {
   let palette = new Palette();
   const tooltip = new Tooltip();
   const context: Context = { boot, store, palette: () => palette, tooltip };
-  const tabs = new Tabs(context);
-  const side: View[] = [new WalkBox(context), new Inspector(context)];
+  const choices = boot.hasProcesses ? [PROCESSES, ...TABS] : TABS;
+  const tabs = new Tabs(context, choices);
+  const side: View[] = [
+    ...(boot.hasProcesses ? [new FramePanel(context)] : []),
+    new WalkBox(context),
+    new Inspector(context),
+  ];
   const timeline = new Timeline(context);
   const physical = new PhysicalView(context);
-  const help = helpDialog();
+  const help = helpDialog(boot.hasProcesses);
 
   document.title = `${boot.title} · pgsim explorer`;
   const themeButton = h('button', { class: 'small', onclick: () => set(themeButton, 'aria-label', cycleTheme()) }, '◐');
@@ -88,7 +102,7 @@ export function startApp(root: HTMLElement, boot: Boot): void {
   });
   document.addEventListener('keydown', (event) => {
     if (isTyping(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
-    const tab = TABS[Number(event.key) - 1];
+    const tab = choices[Number(event.key) - 1];
     if (tab) store.update({ view: tab.name });
     else if (event.key === '?') help.showModal();
   });
@@ -113,15 +127,19 @@ function machineText(boot: Boot): string {
     .join(' · ');
 }
 
-/** The four main views, one at a time. */
+/** The main views, one at a time. */
 class Tabs implements View {
   readonly element: HTMLElement;
   private readonly buttons: HTMLButtonElement[] = [];
   private readonly panels: HTMLElement[] = [];
-  private readonly views: (View | null)[] = TABS.map(() => null);
+  private readonly views: (View | null)[];
 
-  constructor(private readonly context: Context) {
-    TABS.forEach(({ name, label }, i) => {
+  constructor(
+    private readonly context: Context,
+    private readonly tabs: Tab[],
+  ) {
+    this.views = tabs.map(() => null);
+    tabs.forEach(({ name, label }, i) => {
       this.buttons.push(
         h(
           'button',
@@ -164,7 +182,7 @@ class Tabs implements View {
   }
 
   render(focus: Focus): void {
-    TABS.forEach(({ name, make }, i) => {
+    this.tabs.forEach(({ name, make }, i) => {
       const on = focus.state.view === name;
       const panel = this.panels[i] as HTMLElement;
       panel.hidden = !on;
@@ -190,10 +208,10 @@ class Tabs implements View {
   private key(event: KeyboardEvent): void {
     const now = this.buttons.findIndex((button) => button.getAttribute('aria-selected') === 'true');
     const moves: Record<string, number> = {
-      ArrowRight: (now + 1) % TABS.length,
-      ArrowLeft: (now + TABS.length - 1) % TABS.length,
+      ArrowRight: (now + 1) % this.tabs.length,
+      ArrowLeft: (now + this.tabs.length - 1) % this.tabs.length,
       Home: 0,
-      End: TABS.length - 1,
+      End: this.tabs.length - 1,
     };
     const next = moves[event.key];
     if (next === undefined) return;

@@ -5,7 +5,9 @@ import { asLevel, type Level } from '../model/level';
 import type { BarScale } from '../model/slotscale';
 import type { Access, AccessKind } from '../model/walk';
 
-export type View = 'space' | 'board' | 'list' | 'changes' | 'writes';
+export type View = 'processes' | 'space' | 'board' | 'list' | 'changes' | 'writes';
+/** Which moments of a step the processes are shown at. */
+export type Moments = 'both' | 'before' | 'after';
 export type MemoryColours = 'owner' | 'size';
 
 /** An entry by its place in memory. */
@@ -34,6 +36,7 @@ export interface State {
   view: View;
   mem: MemoryColours;
   bars: BarScale;
+  show: Moments;
 }
 
 export const initialState = (): State => ({
@@ -49,13 +52,15 @@ export const initialState = (): State => ({
   view: 'space',
   mem: 'owner',
   bars: 'fit',
+  show: 'both',
 });
 
+const VIEWS: View[] = ['processes', 'space', 'board', 'list', 'changes', 'writes'];
 const KINDS: Record<string, AccessKind> = { r: 'read', w: 'write', x: 'fetch' };
 const LETTERS: Record<AccessKind, string> = { read: 'r', write: 'w', fetch: 'x' };
 
-/** The fragment without '#'. Keys whose value is the default are left out. */
-export function toFragment(state: State): string {
+/** The fragment without '#'. Keys whose value is the document's default are left out. */
+export function toFragment(state: State, defaults: State = initialState()): string {
   const parts: [string, string][] = [];
   const add = (key: string, value: string | null): void => {
     if (value !== null && value !== '') parts.push([key, value]);
@@ -67,12 +72,11 @@ export function toFragment(state: State): string {
   add('level', state.level === null ? null : String(state.level));
   add('entry', state.entry && `${hex(state.entry.pa)}.${state.entry.level}.${state.entry.index}`);
   add('pa', state.pa === null ? null : hex(state.pa));
-  const access = LETTERS[state.access.kind] + (state.access.user ? 'u' : '');
-  add('access', access === 'r' ? null : access);
+  const access = (of: State): string => LETTERS[of.access.kind] + (of.access.user ? 'u' : '');
+  const unlessDefault = (key: string, value: string, usual: string): void => add(key, value === usual ? null : value);
+  unlessDefault('access', access(state), access(defaults));
   add('step', state.step === null ? null : String(state.step));
-  add('view', state.view === 'space' ? null : state.view);
-  add('mem', state.mem === 'owner' ? null : state.mem);
-  add('bars', state.bars === 'fit' ? null : state.bars);
+  for (const key of ['view', 'mem', 'bars', 'show'] as const) unlessDefault(key, state[key], defaults[key]);
   return parts.map(([key, value]) => `${key}=${encodeURIComponent(value)}`).join('&');
 }
 
@@ -108,11 +112,13 @@ export function fromFragment(fragment: string): Partial<State> {
   const step = /^\d$/.exec(keys.get('step') ?? '');
   if (step) out.step = Number(step[0]);
   const view = keys.get('view');
-  if (view === 'space' || view === 'board' || view === 'list' || view === 'changes' || view === 'writes')
-    out.view = view;
+  if (VIEWS.includes(view as View)) out.view = view as View;
   const mem = keys.get('mem');
   if (mem === 'owner' || mem === 'size') out.mem = mem;
-  if (keys.get('bars') === 'true') out.bars = 'true';
+  const bars = keys.get('bars');
+  if (bars === 'true' || bars === 'fit') out.bars = bars;
+  const show = keys.get('show');
+  if (show === 'both' || show === 'before' || show === 'after') out.show = show;
   return out;
 }
 

@@ -3,9 +3,10 @@
 import { Boot, type Checkpoint, type Root } from '../model/boot';
 import { diff, type Difference } from '../model/diff';
 import { baseOf, decode, isTable, type DecodedEntry } from '../model/entry';
-import { parseTyped } from '../model/hex';
+import { parseHex, parseTyped } from '../model/hex';
 import { indexOf, slotAddress, slotSize, type Level } from '../model/level';
 import { mappingsOf, whoMaps, type MappingList } from '../model/mappings';
+import { ProcessModel } from '../model/processes';
 import { ownersOf, sizesOf, type Segment, type SizeClass } from '../model/owners';
 import { walk, type WalkResult } from '../model/walk';
 import { fromFragment, initialState, toFragment, type State } from './state';
@@ -37,17 +38,30 @@ type Listener = (focus: Focus) => void;
 
 export class Store {
   state: State = initialState();
+  /** What the page shows when its address says nothing. */
+  private readonly defaults: State;
   private readonly listeners: Listener[] = [];
   private readonly mappingCache = new Map<string, MappingList>();
   private readonly diffCache = new Map<string, Difference>();
   private readonly ownerCache = new Map<Checkpoint, Segment[]>();
   private readonly sizeCache = new Map<string, Segment<SizeClass>[]>();
+  private readonly processCache = new Map<Checkpoint, ProcessModel>();
   private lastAliases: { list: MappingList; pa: bigint; found: bigint[] } | null = null;
   private queued = false;
 
   constructor(readonly boot: Boot) {
     const text = boot.data.layout?.text_pa;
     this.state.va = (text ? parseTyped(text) : null) ?? 0n;
+    if (boot.hasProcesses) this.beginWithProcesses();
+    this.defaults = { ...this.state };
+  }
+
+  /** The first page of the first area that any process gets, as user mode sees it. */
+  private beginWithProcesses(): void {
+    const areas = this.boot.checkpoints.flatMap(({ data }) => data.processes ?? []).flatMap(({ areas: all }) => all);
+    if (areas[0]) this.state.va = parseHex(areas[0].start);
+    this.state.access = { kind: 'read', user: true };
+    this.state.view = 'processes';
   }
 
   subscribe(listener: Listener): void {
@@ -70,11 +84,12 @@ export class Store {
   }
 
   openFragment(fragment: string): void {
-    this.state = { ...this.state, level: null, entry: null, pa: null, step: null, ...fromFragment(fragment) };
+    this.state = { ...this.defaults, ...fromFragment(fragment) };
+    if (this.state.view === 'processes' && !this.boot.hasProcesses) this.state.view = this.defaults.view;
   }
 
   publish(): void {
-    history.replaceState(null, '', `#${toFragment(this.state)}`);
+    history.replaceState(null, '', `#${toFragment(this.state, this.defaults)}`);
     const focus = this.focus();
     for (const listener of this.listeners) listener(focus);
   }
@@ -158,6 +173,31 @@ export class Store {
   changes(focus: Focus): { from: Checkpoint | null; difference: Difference | null } {
     const from = focus.compared ?? this.boot.checkpoints[focus.checkpoint.index - 1] ?? null;
     return { from, difference: from && this.diff(from, focus.checkpoint) };
+  }
+
+  processes(checkpoint: Checkpoint): ProcessModel {
+    return cached(this.processCache, checkpoint, () => new ProcessModel(checkpoint));
+  }
+
+  /** The process and page that the selection means, or the frame, when that was chosen. */
+  picked(focus: Focus): { process: string; va: bigint; pfn: number | null } {
+    const process = this.processes(focus.checkpoint).processOf(focus.root)?.name ?? focus.root.name;
+    const { pa } = focus.state;
+    return { process, va: focus.state.va, pfn: pa === null ? null : Number(pa >> 12n) };
+  }
+
+  selectPage(process: string, va: bigint): void {
+    this.update({ root: process, va, level: null, entry: null });
+  }
+
+  /** Selects a frame: by a page that maps it now or did before, if there is one. */
+  selectFrame(focus: Focus, pfn: number, before: Checkpoint | null): void {
+    const pa = BigInt(pfn) << 12n;
+    const now = this.processes(focus.checkpoint).mappers(pfn);
+    const old = before ? this.processes(before).mappers(pfn) : [];
+    const mapper = now[0] ?? old[0];
+    if (mapper) this.update({ root: mapper.process.name, va: mapper.va, level: null, entry: null, pa });
+    else this.update({ pa });
   }
 
   owners(checkpoint: Checkpoint): Segment[] {

@@ -78,8 +78,85 @@ export interface ZoneData {
   managed: number;
 }
 
+/** An area of a process's address space. */
+export interface AreaData {
+  start: Hex;
+  /** The byte after the last one. */
+  end: Hex;
+  /** As in /proc/PID/maps: "rw-p", "r--s". */
+  rights: string;
+  /** What its pages come from: "anonymous", "file 0 (ext4)". */
+  backing: string;
+  /** Of a file: the byte at which the area begins. */
+  offset?: Hex;
+  /** "grows down", "locked", … */
+  notes?: string[];
+}
+
+export interface ProcessData {
+  name: string;
+  /** Its top table. */
+  root: Hex;
+  parent?: string;
+  /** Ascending. */
+  areas: AreaData[];
+  /** What the kernel counts, in the order in which it is shown: {"table pages": 3, …}. */
+  counts?: Record<string, number>;
+}
+
+export type FrameKind = 'anon' | 'file' | 'zero';
+
+/** A page frame that processes or the page cache use; with `order` a compound page of 2^order frames. */
+export interface FrameData {
+  pfn: number;
+  /** So many frames, one after the other, of which the same holds; `index` rises by one. Absent: 1. */
+  count?: number;
+  order?: number;
+  kind: FrameKind;
+  refcount: number;
+  /** How many entries map it. */
+  mapcount: number;
+  /** Names of page flags. */
+  flags?: string[];
+  file?: string;
+  /** Page of the file. */
+  index?: number;
+}
+
+/** One way through the kernel: the functions passed, what they decided, and how often it was taken in a row. */
+export interface StoryData {
+  steps: { function: string; what?: string }[];
+  times?: number;
+}
+
+/** What was done on the way to a checkpoint of a run of processes. */
+export interface OperationData {
+  process: string;
+  minflt?: number;
+  majflt?: number;
+  signal?: { signo: number; code: number; address: Hex };
+  /** Of a system call that failed: errno. */
+  error?: number;
+  cycles?: number;
+  /** Page frames allocated and freed by anybody, tables included. */
+  allocated?: number;
+  freed?: number;
+  /** Counters of /proc/vmstat that grew, and by how much. */
+  counters?: Record<string, number>;
+  /** Processes that the OOM killer took. */
+  killed?: string[];
+  /** What the TLB still holds although the tables say otherwise. */
+  stale?: { address: Hex; pfn: number; writable: boolean; entry: Hex }[];
+  /** Private pages that somebody else has written. */
+  foreign_writes?: { process: string; address: Hex; pfn: number }[];
+}
+
 export interface CheckpointData {
   name: string;
+  /** A heading instead of `name`: "P write 0x100000000000 4". */
+  title?: string;
+  /** A short heading for the timeline. */
+  label?: string;
   cpu: CpuData;
   root: Hex;
   levels: number;
@@ -99,6 +176,12 @@ export interface CheckpointData {
   summary?: string;
   /** Simulated time at this checkpoint. */
   cycle?: number;
+  /** In a run of processes: those that live now, in the order of their birth. */
+  processes?: ProcessData[];
+  /** Page frames in use by processes and the page cache, ascending. */
+  frames?: FrameData[];
+  operation?: OperationData;
+  story?: StoryData[];
 }
 
 export interface LayoutData {

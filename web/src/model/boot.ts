@@ -29,6 +29,8 @@ const BOOT_PGT_SIZE = 0x20000n;
 
 export class Checkpoint {
   readonly name: string;
+  /** For people. */
+  readonly title: string;
   readonly state: PagingState;
   readonly roots: Root[];
   readonly regions: Region[];
@@ -48,6 +50,7 @@ export class Checkpoint {
     private readonly boot: Boot,
   ) {
     this.name = data.name;
+    this.title = data.title ?? data.name;
     const { cr0, cr4, efer } = data.cpu;
     const levels = data.levels === 5 ? 5 : 4;
     this.state = pagingState(parseHex(cr0), parseHex(cr4), parseHex(efer), boot.physBits, levels);
@@ -178,6 +181,11 @@ export class Boot {
     const first = data.checkpoints[0];
     this.pgtable = first?.name === 'decompressor.startup_64' ? parseHex(first.root) : undefined;
     this.checkpoints = data.checkpoints.map((checkpoint, index) => new Checkpoint(index, checkpoint, this));
+  }
+
+  /** Whether it is a run of processes: the page then begins with them. */
+  get hasProcesses(): boolean {
+    return this.checkpoints.some(({ data }) => data.processes !== undefined);
   }
 
   checkpoint(name: string): Checkpoint | undefined {

@@ -18,6 +18,8 @@ export type Owner =
   | 'data'
   | 'vmemmap'
   | 'node'
+  | 'anon'
+  | 'cache'
   | 'table';
 
 export type SizeClass = 'hole' | 'firmware' | 'unmapped' | 'page4k' | 'page2m' | 'page1g';
@@ -200,6 +202,12 @@ export function ownersOf(boot: Boot, checkpoint: Checkpoint, mappings: MappingLi
   for (const node of checkpoint.data.nodes ?? []) {
     const size = boot.data.layout?.pglist_data_size;
     if (node.pgdat && size) add(range(node.pgdat, size), 'node', `NODE_DATA(${node.nid})`, 6);
+  }
+  for (const { pfn, count, order, kind, file } of checkpoint.data.frames ?? []) {
+    const start = BigInt(pfn) << 12n;
+    const end = start + (BigInt(count ?? 1) << BigInt(12 + (order ?? 0)));
+    if (kind === 'anon') add({ start, end }, 'anon', 'anonymous pages of processes', 6);
+    else if (kind === 'file') add({ start, end }, 'cache', `page cache: ${file ?? 'file'}`, 6);
   }
   for (const table of [...checkpoint.tables, ...checkpoint.loose]) {
     add({ start: table.pa, end: table.pa + 0x1000n }, 'table', 'page tables', 7);

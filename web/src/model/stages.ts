@@ -109,7 +109,7 @@ const STAGES: Record<string, Stage> = {
 export function stageOf(data: CheckpointData): Stage {
   const known = STAGES[data.name];
   return {
-    short: known?.short ?? data.name,
+    short: data.label ?? known?.short ?? data.name,
     summary: data.summary ?? known?.summary ?? '',
     functions: data.functions ?? known?.functions ?? [],
   };

@@ -85,7 +85,7 @@ export class BoardView implements View {
   private draw(focus: Focus, picture: Picture): SVGElement {
     const width = picture.width + 2 * MARGIN;
     const height = picture.height + 2 * MARGIN;
-    const title = `Page tables at ${focus.checkpoint.name}`;
+    const title = `Page tables at ${focus.checkpoint.title}`;
     const root = svg(
       'svg',
       {

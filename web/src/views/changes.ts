@@ -69,9 +69,9 @@ export class ChangesView implements View {
     } else {
       this.title.replaceChildren(
         'From ',
-        h('b', {}, from.name),
+        h('b', {}, from.title),
         ' to ',
-        h('b', {}, focus.checkpoint.name),
+        h('b', {}, focus.checkpoint.title),
         `: ${plural(this.shown.length, 'group')} of entries; ${plural(difference.tablesAdded, 'table')} new, ${plural(difference.tablesRemoved, 'table')} gone`,
       );
     }

@@ -11,17 +11,27 @@ const KEYS: [string, string][] = [
   ['← → + −', 'on physical memory: next piece of memory, closer, wider'],
 ];
 
+const PROCESS_KEYS: [string, string][] = [
+  ['[ and ]', 'previous and next step'],
+  ['p', 'play the run, pause'],
+  ['b', 'before and after, before, after'],
+  ['← → ↑ ↓', 'on pages and frames: to the neighbours; Home and End to the ends'],
+  ['/', 'type an address'],
+  ['1 … 6', 'processes, address space, blackboard, mapped ranges, changes, writes'],
+];
+
+const BOOT_TEXT =
+  'The line at the top is the boot, one stop for each checkpoint. Everything below shows the checkpoint that is chosen there. What you select in one view lights up in all: a slot of a bar, a box of the blackboard, a piece of physical memory, a step of the walk.';
+const PROCESS_TEXT =
+  'The line at the top is the run, one stop for each step of the script. Processes stand side by side, above the page frames that they use: before the step, and after it. Select a page or a frame: everybody who maps the same frame lights up, and the other views show its tables.';
+
 /** What one can do here. */
-export function helpDialog(): HTMLDialogElement {
+export function helpDialog(processes: boolean): HTMLDialogElement {
   const dialog = h(
     'dialog',
     { class: 'help', 'aria-labelledby': 'help-title' },
     h('h2', { id: 'help-title' }, 'How to read this page'),
-    h(
-      'p',
-      {},
-      'The line at the top is the boot, one stop for each checkpoint. Everything below shows the checkpoint that is chosen there. What you select in one view lights up in all: a slot of a bar, a box of the blackboard, a piece of physical memory, a step of the walk.',
-    ),
+    h('p', {}, processes ? PROCESS_TEXT : BOOT_TEXT),
     h(
       'p',
       {},
@@ -30,7 +40,13 @@ export function helpDialog(): HTMLDialogElement {
     h(
       'table',
       { class: 'fields' },
-      h('tbody', {}, ...KEYS.map(([key, text]) => h('tr', {}, h('th', { scope: 'row' }, key), h('td', {}, text)))),
+      h(
+        'tbody',
+        {},
+        ...(processes ? PROCESS_KEYS : KEYS).map(([key, text]) =>
+          h('tr', {}, h('th', { scope: 'row' }, key), h('td', {}, text)),
+        ),
+      ),
     ),
     h('form', { method: 'dialog' }, h('button', {}, 'Close')),
   );

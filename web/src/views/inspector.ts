@@ -235,7 +235,7 @@ export class Inspector implements View {
           h(
             'button',
             { class: 'link', onclick: () => this.context.store.update({ cp: checkpoint.name }) },
-            checkpoint.name,
+            checkpoint.title,
           ),
           ' ',
           h('span', { class: 'num' }, value === null ? '–' : hex(value)),

@@ -24,6 +24,7 @@ const OWNER_KINDS: PaintKind[] = [
   'firmware',
   'acpi',
 ];
+const PROCESS_KINDS: PaintKind[] = ['anon', 'cache', 'table', 'vmemmap', 'memblock', 'ram'];
 const SIZE_KINDS: PaintKind[] = ['page4k', 'page2m', 'page1g', 'unmapped', 'firmware'];
 const MIN_WINDOW = 1n << 16n;
 
@@ -120,12 +121,13 @@ export class PhysicalView implements View {
         })),
       ),
     );
+    const owners = boot.hasProcesses ? PROCESS_KINDS : OWNER_KINDS;
     for (const input of this.modes) input.checked = input.value === focus.state.mem;
     const key = this.context.palette();
     if (this.legendKey !== key || this.legendBox.dataset['mem'] !== focus.state.mem) {
       this.legendKey = key;
       this.legendBox.dataset['mem'] = focus.state.mem;
-      this.legendBox.replaceChildren(...legend(this.context.palette(), byOwner ? OWNER_KINDS : SIZE_KINDS));
+      this.legendBox.replaceChildren(...legend(this.context.palette(), byOwner ? owners : SIZE_KINDS));
     }
     this.follow(this.address(focus));
     this.describe(focus);

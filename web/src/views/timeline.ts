@@ -7,6 +7,8 @@ import { h, isTyping, set } from './dom';
 import type { Context, View } from './view';
 
 const PLAY_MS = 1600;
+/** From here on only the name of the chosen stop is shown. */
+const MANY_STOPS = 18;
 
 export class Timeline implements View {
   readonly element: HTMLElement;
@@ -19,20 +21,22 @@ export class Timeline implements View {
   private readonly compare: HTMLSelectElement;
   private timer: number | null = null;
   private index = 0;
+  private readonly playLabel: string;
 
   constructor(private readonly context: Context) {
     const { boot } = context;
+    this.playLabel = boot.hasProcesses ? 'Play the run' : 'Play the boot';
     this.stops = boot.checkpoints.map((checkpoint) => this.stop(checkpoint));
     this.play = h(
       'button',
-      { class: 'round', 'aria-label': 'Play the boot', title: 'Play (p)', onclick: () => this.toggle() },
+      { class: 'round', 'aria-label': this.playLabel, title: 'Play (p)', onclick: () => this.toggle() },
       '▶',
     );
     this.compare = h(
       'select',
       { onchange: () => context.store.update({ vs: this.compare.value }) },
       h('option', { value: '' }, 'nothing'),
-      ...boot.checkpoints.map(({ name }) => h('option', { value: name }, name)),
+      ...boot.checkpoints.map(({ name, title }) => h('option', { value: name }, title)),
     );
     const step = (by: 1 | -1, label: string, text: string): HTMLElement =>
       h('button', { class: 'round', 'aria-label': label, title: label, onclick: () => this.go(this.index + by) }, text);
@@ -49,7 +53,7 @@ export class Timeline implements View {
       h(
         'div',
         {
-          class: 'track',
+          class: this.stops.length > MANY_STOPS ? 'track dense' : 'track',
           role: 'radiogroup',
           'aria-label': 'Checkpoint',
           onkeydown: (event: KeyboardEvent) => this.key(event),
@@ -75,8 +79,8 @@ export class Timeline implements View {
         role: 'radio',
         'aria-checked': 'false',
         tabindex: -1,
-        title: checkpoint.name,
-        'aria-label': `${checkpoint.index + 1}: ${checkpoint.name}, ${checkpoint.stage.short}`,
+        title: checkpoint.title,
+        'aria-label': `${checkpoint.index + 1}: ${checkpoint.title}, ${checkpoint.stage.short}`,
         onclick: () => this.go(checkpoint.index),
       },
       h('span', { class: 'dot', 'aria-hidden': 'true' }),
@@ -94,7 +98,7 @@ export class Timeline implements View {
       stop.classList.toggle('compared', compared?.index === i);
     });
     if (this.compare.value !== (compared?.name ?? '')) this.compare.value = compared?.name ?? '';
-    this.title.textContent = checkpoint.name;
+    this.title.textContent = checkpoint.title;
     this.summary.textContent = checkpoint.stage.summary;
     this.renderFunctions(focus);
     this.renderDelta(focus);
@@ -136,7 +140,7 @@ export class Timeline implements View {
       part('added', '+', difference.added, 'added'),
       part('removed', '−', difference.removed, 'removed'),
       part('changed', '~', difference.changed, 'changed'),
-      h('span', { class: 'delta-from' }, ` entries since ${from.name}`),
+      h('span', { class: 'delta-from' }, ` entries since ${from.title}`),
     );
   }
 
@@ -171,7 +175,7 @@ export class Timeline implements View {
     if (this.timer !== null) clearInterval(this.timer);
     this.timer = null;
     this.play.textContent = '▶';
-    set(this.play, 'aria-label', 'Play the boot');
+    set(this.play, 'aria-label', this.playLabel);
   }
 
   private key(event: KeyboardEvent): void {

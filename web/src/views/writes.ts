@@ -76,7 +76,7 @@ export class WritesView implements View {
       (sum, run) => sum + Math.min(end, run.sequence + run.count) - Math.max(begin, run.sequence),
       0,
     );
-    this.title.textContent = `${plural(single, 'write')} in ${plural(this.shown.length, 'run')}, ${scope === 'stage' ? `made on the way to ${focus.checkpoint.name}` : `until ${focus.checkpoint.name}`}`;
+    this.title.textContent = `${plural(single, 'write')} in ${plural(this.shown.length, 'run')}, ${scope === 'stage' ? `made on the way to ${focus.checkpoint.title}` : `until ${focus.checkpoint.title}`}`;
     const at = this.chosen ? this.shown.indexOf(this.chosen) : -1;
     this.list.setItems(
       this.shown,
