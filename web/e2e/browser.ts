@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Debian's Chromium on the built page, from file://, with no network. */
+import { execFileSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -8,6 +9,29 @@ import type { ExplorerData } from '../src/data/contract';
 
 const web = fileURLToPath(new URL('..', import.meta.url));
 const results = `${web}/test-results`;
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** The program that writes pages: PGSIM, else the one that a usual build made; undefined when there is none. */
+export const program = [
+  process.env['PGSIM'] ?? '',
+  ...['ci', 'release', 'dev'].map((preset) => `${root}build/${preset}/tools/pgsim/pgsim`),
+].find((path) => path !== '' && existsSync(path));
+
+/** The address of the page that the program writes with these arguments. */
+export function pageOf(name: string, args: string[]): string {
+  mkdirSync(results, { recursive: true });
+  const file = `${results}/${name}.html`;
+  execFileSync(program as string, [...args, '--html', file], { cwd: root });
+  return pathToFileURL(file).href;
+}
+
+/** Writes a file for the program to read; returns its path. */
+export function writeText(name: string, lines: string[]): string {
+  mkdirSync(results, { recursive: true });
+  writeFileSync(`${results}/${name}`, `${lines.join('\n')}\n`);
+  return `${results}/${name}`;
+}
 
 const FLAGS = [
   '--headless',

@@ -1,11 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { pathToFileURL } from 'node:url';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ExplorerData } from '../src/data/contract';
 import { hugeMachine, scatteredPages, withJournal } from '../test/documents';
 import { captureData } from '../test/support';
-import { openPage, seriousProblems, settled, startBrowser, writePage, type OpenPage } from './browser';
+import {
+  openPage,
+  pageOf,
+  program,
+  seriousProblems,
+  settled,
+  startBrowser,
+  writePage,
+  writeText,
+  type OpenPage,
+} from './browser';
 
 let browser: Browser;
 let boot: string;
@@ -94,14 +103,75 @@ describe('Other documents', () => {
   });
 });
 
-/** PGSIM_PAGE: a page that the C++ side wrote, e.g. by `pgsim boot --html`. */
-describe.skipIf(!process.env['PGSIM_PAGE'])('The page that pgsim wrote', () => {
+describe.skipIf(!program)('The page that pgsim boot writes', () => {
+  const bootPage = (preset: string): string => pageOf(`boot-${preset}`, ['boot', '--preset', preset, '--quiet']);
+
   test('opens, walks and says who wrote the entry', async () => {
-    const address = pathToFileURL(process.env['PGSIM_PAGE'] ?? '').href;
-    const open = await opened('#cp=init_mem_mapping.exit&va=0xffffffff81000000', address);
+    const open = await opened('#cp=init_mem_mapping.exit&va=0xffffffff81000000', bootPage('q35-4g'));
     expect(await open.page.textContent('.outcome')).toContain('✓');
     expect(await open.page.textContent('.facts')).toContain('written by');
     expect(open.troubles).toEqual([]);
+    await open.page.close();
+  });
+
+  test('has a picture of every stage, and every view of it opens', async () => {
+    const open = await opened('#view=board', bootPage('q35-4g'));
+    const stages = await open.page.locator('.stop').count();
+    for (let i = 0; i < stages; i++) {
+      expect(await open.page.locator('.board .box').count()).toBeGreaterThan(2);
+      await open.page.keyboard.press(']');
+      await settled(open.page);
+    }
+    for (const key of ['1', '3', '4', '5']) {
+      await open.page.keyboard.press(key);
+      await settled(open.page);
+    }
+    expect(open.troubles).toEqual([]);
+    await open.page.close();
+  });
+
+  test('16 TiB: opens within seconds, and the last byte of RAM is found', async () => {
+    const address = bootPage('q35-16t');
+    const start = Date.now();
+    const open = await opened('#cp=buddy.exit&va=0xffff988f00000000&view=list', address);
+    expect(Date.now() - start).toBeLessThan(15_000);
+    await open.page.locator('[aria-label="Physical memory, all"]').focus();
+    await open.page.keyboard.press('End');
+    await settled(open.page);
+    // 16 TiB less what the PCI hole takes end at 0x10ff80000000; the first tables stand at the top.
+    expect(await open.page.textContent('.strip-owner')).toMatch(/… 0x10ff7fffffff.*mapped at 0xffff997f7ff/);
+    expect(open.troubles).toEqual([]);
+    await open.page.close();
+  });
+
+  test('1.5 TiB in 2 MiB pages, from a boot log: each view opens quickly, the direct map is whole', async () => {
+    const log = writeText('1536-gib.txt', [
+      'BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable',
+      'BIOS-e820: [mem 0x0000000000100000-0x000000007ffdffff] usable',
+      'BIOS-e820: [mem 0x000000007ffe0000-0x000000007fffffff] reserved',
+      'BIOS-e820: [mem 0x0000000100000000-0x000001807fffffff] usable',
+    ]);
+    const address = pageOf('boot-1536-gib', ['boot', log, '--cpu', 'max,-pdpe1gb,-la57', '--quiet']);
+    const open = await opened('#cp=init_mem_mapping.exit&va=0xffff898000000000', address);
+    for (const key of ['3', '2', '4', '5', '1']) {
+      const start = Date.now();
+      await open.page.keyboard.press(key);
+      await settled(open.page);
+      expect(Date.now() - start).toBeLessThan(8000);
+    }
+    await open.page.keyboard.press('3');
+    await settled(open.page);
+    // (0x18080000000 - 0x100000000) / 2 MiB
+    expect(await open.page.textContent('.vlist-row.active')).toContain('785,408 × 2 MiB');
+    expect(await open.page.textContent('.outcome')).toContain('0x10000000000');
+    expect(open.troubles).toEqual([]);
+    await open.page.close();
+  });
+
+  test('5 levels: the bars begin with the PML5', async () => {
+    const open = await opened('#cp=buddy.exit&va=0xff11000000000000', bootPage('q35-4g-5level'));
+    expect(await open.page.locator('.bar').count()).toBe(5);
+    expect(await open.page.textContent('.bar-name')).toContain('PML5');
     await open.page.close();
   });
 });
@@ -190,6 +260,21 @@ describe('The timeline', () => {
     await open.page.close();
   });
 
+  test('is scrubbed with the pointer held down', async () => {
+    const open = await opened();
+    const middle = async (n: number): Promise<[number, number]> => {
+      const box = (await open.page.locator('.stop').nth(n).boundingBox()) as DOMRect;
+      return [box.x + box.width / 2, box.y + 12];
+    };
+    await open.page.mouse.move(...(await middle(0)));
+    await open.page.mouse.down();
+    await open.page.mouse.move(...(await middle(4)), { steps: 8 });
+    await open.page.mouse.up();
+    await settled(open.page);
+    expect(await open.page.textContent('#stage-title')).toBe('reset_early_page_tables.exit');
+    await open.page.close();
+  });
+
   test('plays to the end', async () => {
     const open = await opened('#cp=buddy.exit');
     await open.page.click('[aria-label="Play the boot"]');
@@ -201,6 +286,14 @@ describe('The timeline', () => {
     const open = await opened('#cp=buddy.exit&vs=decompressor.startup_64&view=changes');
     expect(await open.page.textContent('.changes-title')).toContain('From decompressor.startup_64 to buddy.exit');
     expect(await open.page.locator('.vlist-row').count()).toBeGreaterThan(5);
+    await open.page.close();
+  });
+});
+
+describe('The blackboard', () => {
+  test('says what is gone, although it is in no box any more', async () => {
+    const open = await opened('#cp=reset_early_page_tables.exit&view=board');
+    expect(await open.page.textContent('.board-tools')).toContain('− gone: early_top_pgt[0…1]');
     await open.page.close();
   });
 });
@@ -230,12 +323,55 @@ describe('Selections are linked', () => {
 
   test('a link brings back the whole state', async () => {
     const link =
-      '#cp=sparse_init.exit&vs=sparse_init.entry&va=0xffffea0000000000&level=3&access=wu&view=board&mem=size';
+      '#cp=sparse_init.exit&vs=sparse_init.entry&va=0xffffea0000000000&level=3&access=wu&view=board&mem=size&loose=true';
     const open = await opened(link);
     expect(await open.page.evaluate(() => location.hash)).toBe(link);
     expect(await open.page.getAttribute('#tab-board', 'aria-selected')).toBe('true');
     await open.page.evaluate(() => (location.hash = '#cp=buddy.exit&va=0x0'));
     await open.page.waitForFunction(() => document.querySelector('#stage-title')?.textContent === 'buddy.exit');
+    await open.page.close();
+  });
+});
+
+describe('The address holds what was set in each view', () => {
+  test('a filter and a search of the mapped ranges', async () => {
+    const open = await opened('#cp=user.init&view=list&va=0x0');
+    const all = await open.page.textContent('.list-tools p');
+    await open.page.selectOption('.list-tools select', 'x');
+    await open.page.fill('.list-tools input', 'kernel image');
+    await settled(open.page);
+    const link = await open.page.evaluate(() => location.hash);
+    const found = await open.page.textContent('.list-tools p');
+    expect(found).not.toBe(all);
+    const again = await opened(link);
+    expect(await again.page.textContent('.list-tools p')).toBe(found);
+    expect(await again.page.inputValue('.list-tools select')).toBe('x');
+    await open.page.close();
+    await again.page.close();
+  });
+
+  test('the part of physical memory that is seen closer, also when the selection lies elsewhere', async () => {
+    const open = await opened('#cp=buddy.exit&va=0xffff888001000000');
+    await open.page.click('[aria-label="Zoom out"]');
+    await open.page.locator('[aria-label="Physical memory, closer"]').focus();
+    for (let i = 0; i < 4; i++) await open.page.keyboard.press('PageDown');
+    const shown = await open.page.textContent('.strip-window');
+    const again = await opened(await open.page.evaluate(() => location.hash));
+    expect(await again.page.textContent('.strip-window')).toBe(shown);
+    await open.page.close();
+    await again.page.close();
+  });
+});
+
+describe('Physical memory', () => {
+  test('is coloured by owner or by page size, and says the piece under the selection', async () => {
+    const open = await opened('#cp=buddy.exit&va=0xffff888000000000');
+    expect(await open.page.textContent('.physical .legend')).toContain('memblock reservation');
+    await open.page.click('text=by page size');
+    await settled(open.page);
+    expect(await open.page.textContent('.physical .legend')).toContain('2 MiB pages');
+    expect(await open.page.textContent('.strip-owner')).toMatch(/0x0: 4 KiB pages/);
+    expect((await fragmentOf(open)).get('mem')).toBe('size');
     await open.page.close();
   });
 });

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { copyOnWrite, everyKindOfPage } from '../test/documents';
-import { openPage, seriousProblems, settled, startBrowser, writePage, type OpenPage } from './browser';
+import { openPage, pageOf, program, seriousProblems, settled, startBrowser, writePage, type OpenPage } from './browser';
 
 let browser: Browser;
 let run: string;
@@ -151,21 +148,9 @@ describe('Processes side by side', () => {
   });
 });
 
-/** The program itself: PGSIM, else the one that the usual build made. */
-const root = fileURLToPath(new URL('../..', import.meta.url));
-const program = [
-  process.env['PGSIM'] ?? '',
-  `${root}/build/ci/tools/pgsim/pgsim`,
-  `${root}/build/release/tools/pgsim/pgsim`,
-].find((path) => path !== '' && existsSync(path));
-
 describe.skipIf(!program)('pgsim run --html', () => {
-  function written(example: string, ...options: string[]): string {
-    mkdirSync(`${root}/web/test-results`, { recursive: true });
-    const file = `${root}/web/test-results/run-${example}.html`;
-    execFileSync(program as string, ['run', `${root}/examples/processes/${example}.txt`, '--html', file, ...options]);
-    return pathToFileURL(file).href;
-  }
+  const written = (example: string, ...options: string[]): string =>
+    pageOf(`run-${example}`, ['run', '--brief', `examples/processes/${example}.txt`, ...options]);
 
   test('copy on write: the frame is shared after the fork and split by the first write', async () => {
     const open = await opened('#cp=step-3&root=C&va=0x100000000000', written('copy-on-write'));
@@ -190,6 +175,27 @@ describe.skipIf(!program)('pgsim run --html', () => {
   test('a mapped file: its frames belong to the page cache', async () => {
     const open = await opened('#cp=step-4&va=0x100000000000', written('mapped-file'));
     expect(await open.page.textContent('.frame-panel')).toMatch(/file 0, page 0/);
+    expect(open.troubles).toEqual([]);
+    await open.page.close();
+  });
+
+  test('without its flush, fork lets a stale write through: the page warns', async () => {
+    const open = await opened('#cp=step-4', written('stale-write', '--leave-out-flush', 'fork'));
+    expect(await open.page.textContent('.step-outcome')).toMatch(/Stale write: C did not write.*TLB still translates/);
+    await open.page.close();
+  });
+
+  test('thrashing: thousands of pages stay quick', async () => {
+    const tight = ['--memory', '64', '--free', '6', '--swap', '64'];
+    const open = await opened('#cp=step-4', written('working-set', ...tight));
+    expect(await open.page.locator('[data-scene="after"] .cells .cell').count()).toBeLessThanOrEqual(256);
+    const took = await open.page.evaluate(async () => {
+      const start = performance.now();
+      (document.querySelector('[data-scene="after"] [data-key="P.0x100000400000"]') as HTMLElement).click();
+      await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+      return performance.now() - start;
+    });
+    expect(took).toBeLessThan(1500);
     expect(open.troubles).toEqual([]);
     await open.page.close();
   });

@@ -17,6 +17,12 @@ describe('The state in the address', () => {
     mem: 'size',
     bars: 'true',
     show: 'after',
+    filter: 'wx',
+    find: 'direct map & more',
+    ad: true,
+    loose: true,
+    scope: 'table',
+    win: { start: 0x1000000n, size: 0x4000000n },
   };
   test('comes back as it was', () => {
     expect({ ...initialState(), ...fromFragment(`#${toFragment(full)}`) }).toEqual(full);

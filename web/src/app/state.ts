@@ -9,6 +9,10 @@ export type View = 'processes' | 'space' | 'board' | 'list' | 'changes' | 'write
 /** Which moments of a step the processes are shown at. */
 export type Moments = 'both' | 'before' | 'after';
 export type MemoryColours = 'owner' | 'size';
+/** Which mapped ranges are listed: all, writable, executable, both, user. */
+export type Filter = '' | 'w' | 'x' | 'wx' | 'u';
+/** Which writes are listed: of the stage, to the selected table, all. */
+export type Scope = 'stage' | 'table' | 'all';
 
 /** An entry by its place in memory. */
 export interface EntryPlace {
@@ -37,6 +41,16 @@ export interface State {
   mem: MemoryColours;
   bars: BarScale;
   show: Moments;
+  filter: Filter;
+  /** What is searched among the mapped ranges. */
+  find: string;
+  /** Whether changes of Accessed and Dirty alone are listed too. */
+  ad: boolean;
+  /** Whether the blackboard has the tables that no root reaches. */
+  loose: boolean;
+  scope: Scope;
+  /** The part of physical memory that is seen closer; null = around the selection. */
+  win: { start: bigint; size: bigint } | null;
 }
 
 export const initialState = (): State => ({
@@ -53,6 +67,12 @@ export const initialState = (): State => ({
   mem: 'owner',
   bars: 'fit',
   show: 'both',
+  filter: '',
+  find: '',
+  ad: false,
+  loose: false,
+  scope: 'stage',
+  win: null,
 });
 
 const VIEWS: View[] = ['processes', 'space', 'board', 'list', 'changes', 'writes'];
@@ -76,7 +96,10 @@ export function toFragment(state: State, defaults: State = initialState()): stri
   const unlessDefault = (key: string, value: string, usual: string): void => add(key, value === usual ? null : value);
   unlessDefault('access', access(state), access(defaults));
   add('step', state.step === null ? null : String(state.step));
-  for (const key of ['view', 'mem', 'bars', 'show'] as const) unlessDefault(key, state[key], defaults[key]);
+  for (const key of ['view', 'mem', 'bars', 'show', 'filter', 'find', 'scope'] as const)
+    unlessDefault(key, state[key], defaults[key]);
+  for (const key of ['ad', 'loose'] as const) add(key, state[key] ? 'true' : null);
+  add('win', state.win && `${hex(state.win.start)}.${hex(state.win.size)}`);
   return parts.map(([key, value]) => `${key}=${encodeURIComponent(value)}`).join('&');
 }
 
@@ -119,6 +142,16 @@ export function fromFragment(fragment: string): Partial<State> {
   if (bars === 'true' || bars === 'fit') out.bars = bars;
   const show = keys.get('show');
   if (show === 'both' || show === 'before' || show === 'after') out.show = show;
+  const filter = keys.get('filter');
+  if (filter === 'w' || filter === 'x' || filter === 'wx' || filter === 'u') out.filter = filter;
+  const scope = keys.get('scope');
+  if (scope === 'stage' || scope === 'table' || scope === 'all') out.scope = scope;
+  const find = keys.get('find');
+  if (find !== undefined) out.find = find;
+  if (keys.get('ad') === 'true') out.ad = true;
+  if (keys.get('loose') === 'true') out.loose = true;
+  const [start, size] = (keys.get('win') ?? '').split('.').map(number64);
+  if (start !== null && start !== undefined && size) out.win = { start, size };
   return out;
 }
 

@@ -83,13 +83,23 @@ export class Store {
     });
   }
 
+  /** A change that needs no new picture: a view has already drawn it. */
+  note(change: Partial<State>): void {
+    this.state = { ...this.state, ...change };
+    this.writeFragment();
+  }
+
+  private writeFragment(): void {
+    history.replaceState(null, '', `#${toFragment(this.state, this.defaults)}`);
+  }
+
   openFragment(fragment: string): void {
     this.state = { ...this.defaults, ...fromFragment(fragment) };
     if (this.state.view === 'processes' && !this.boot.hasProcesses) this.state.view = this.defaults.view;
   }
 
   publish(): void {
-    history.replaceState(null, '', `#${toFragment(this.state, this.defaults)}`);
+    this.writeFragment();
     const focus = this.focus();
     for (const listener of this.listeners) listener(focus);
   }

@@ -14,10 +14,14 @@ import {
   type Picture,
   type Row,
 } from '../model/picture';
+import type { Difference } from '../model/diff';
+import { hex } from '../model/hex';
+import { structureName } from '../model/level';
 import { h, svg } from './dom';
 import type { Context, View } from './view';
 
 const MARGIN = 14;
+const MAX_REMOVED = 4;
 const SIGNS = { added: '+', removed: '−', changed: '~' } as const;
 
 export class BoardView implements View {
@@ -29,10 +33,12 @@ export class BoardView implements View {
     'aria-label': 'Picture of the tables',
   });
   private readonly loose: HTMLInputElement;
+  private readonly since = h('span', {});
+  private readonly removed = h('span', {});
   private drawn = '';
 
   constructor(private readonly context: Context) {
-    this.loose = h('input', { type: 'checkbox', onchange: () => this.context.store.update({}) });
+    this.loose = h('input', { type: 'checkbox', onchange: () => context.store.update({ loose: this.loose.checked }) });
     this.element = h(
       'section',
       { class: 'board', 'aria-label': 'Blackboard' },
@@ -46,7 +52,9 @@ export class BoardView implements View {
           h('b', { class: 'sign added' }, '+'),
           ' new, ',
           h('b', { class: 'sign changed' }, '~'),
-          ' changed since the checkpoint before',
+          ' changed since ',
+          this.since,
+          this.removed,
         ),
         h('button', { class: 'small', onclick: () => this.save() }, 'Save as SVG'),
       ),
@@ -55,6 +63,7 @@ export class BoardView implements View {
   }
 
   render(focus: Focus): void {
+    this.loose.checked = focus.state.loose;
     const key = `${focus.checkpoint.index}.${this.loose.checked}`;
     if (key !== this.drawn) {
       this.drawn = key;
@@ -68,7 +77,9 @@ export class BoardView implements View {
 
   /** Marks what is new or changed since the checkpoint before, or the one compared with. */
   private signs(focus: Focus): void {
-    const { difference } = this.context.store.changes(focus);
+    const { from, difference } = this.context.store.changes(focus);
+    this.since.textContent = from ? from.title : 'the beginning';
+    this.removed.replaceChildren(...this.removedText(focus, difference));
     const changes = (difference?.changes ?? []).filter((change) => !change.adOnly);
     for (const mark of this.holder.querySelectorAll<SVGElement>('[data-mark]')) {
       const [pa, first, count] = (mark.dataset['mark'] as string).split('.') as [string, string, string];
@@ -80,6 +91,18 @@ export class BoardView implements View {
       mark.setAttribute('class', `row-sign ${hit?.kind ?? ''}`);
       mark.textContent = hit ? SIGNS[hit.kind] : '';
     }
+  }
+
+  /** What is gone is in no box: it is said. */
+  private removedText(focus: Focus, difference: Difference | null): (Node | string)[] {
+    const gone = (difference?.changes ?? []).filter(({ kind }) => kind === 'removed');
+    if (gone.length === 0) return [];
+    const names = gone.slice(0, MAX_REMOVED).map(({ tablePa, level, index, count }) => {
+      const table = focus.checkpoint.tableName(tablePa) ?? `${structureName(level)} ${hex(tablePa)}`;
+      return `${table}[${index}${count > 1 ? `…${index + count - 1}` : ''}]`;
+    });
+    const more = gone.length > MAX_REMOVED ? ` and ${gone.length - MAX_REMOVED} more` : '';
+    return [' · ', h('b', { class: 'sign removed' }, '−'), ` gone: ${names.join(', ')}${more}`];
   }
 
   private draw(focus: Focus, picture: Picture): SVGElement {

@@ -29,7 +29,10 @@ export class ChangesView implements View {
       (change) => this.cells(change),
       (change) => this.choose(change),
     );
-    this.quietBits = h('input', { type: 'checkbox', onchange: () => this.focus && this.render(this.focus) });
+    this.quietBits = h('input', {
+      type: 'checkbox',
+      onchange: () => context.store.update({ ad: this.quietBits.checked }),
+    });
     this.element = h(
       'section',
       { class: 'listing', 'aria-label': 'Changes' },
@@ -58,6 +61,7 @@ export class ChangesView implements View {
 
   render(focus: Focus): void {
     this.focus = focus;
+    this.quietBits.checked = focus.state.ad;
     const { from, difference } = this.context.store.changes(focus);
     const key = `${from?.index}.${focus.checkpoint.index}.${this.quietBits.checked}`;
     if (key !== this.shownFor) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** Everything that the root maps, as ranges; a filter; rows only where one looks. */
+import type { Filter } from '../app/state';
 import type { Focus } from '../app/store';
 import { flagText } from '../model/entry';
 import { bytes, hex, parseTyped, plural } from '../model/hex';
@@ -9,8 +10,6 @@ import { regionAt } from '../model/regions';
 import { h } from './dom';
 import type { Context, View } from './view';
 import { VirtualList } from './virtuallist';
-
-type Filter = '' | 'w' | 'x' | 'wx' | 'u';
 
 export class MappingListView implements View {
   readonly element: HTMLElement;
@@ -33,7 +32,7 @@ export class MappingListView implements View {
     const option = (value: Filter, text: string): HTMLElement => h('option', { value }, text);
     this.filter = h(
       'select',
-      { onchange: () => this.refresh() },
+      { onchange: () => this.context.store.update({ filter: this.filter.value as Filter }) },
       option('', 'all'),
       option('w', 'writable'),
       option('x', 'executable'),
@@ -44,7 +43,7 @@ export class MappingListView implements View {
       type: 'search',
       class: 'num',
       placeholder: 'address or region',
-      oninput: () => this.refresh(),
+      oninput: () => this.context.store.update({ find: this.search.value }),
     });
     this.element = h(
       'section',
@@ -69,6 +68,8 @@ export class MappingListView implements View {
 
   render(focus: Focus): void {
     this.focus = focus;
+    this.filter.value = focus.state.filter;
+    if (this.search.value !== focus.state.find) this.search.value = focus.state.find;
     this.refresh();
   }
 

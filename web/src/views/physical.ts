@@ -129,6 +129,7 @@ export class PhysicalView implements View {
       this.legendBox.dataset['mem'] = focus.state.mem;
       this.legendBox.replaceChildren(...legend(this.context.palette(), byOwner ? owners : SIZE_KINDS));
     }
+    if (this.adopt(focus.state.win)) this.followed = this.address(focus);
     this.follow(this.address(focus));
     this.describe(focus);
     this.draw();
@@ -147,8 +148,24 @@ export class PhysicalView implements View {
     if (pa === null || pa === this.followed) return;
     this.followed = pa;
     const { start, end } = this.window;
-    if (pa >= start && pa < end && end - start < 1n << 30n) return;
+    const chosen = this.context.store.state.win !== null;
+    if (pa >= start && pa < end && (chosen || end - start < 1n << 30n)) return;
     this.setWindow(pa - (8n << 20n), 64n << 20n);
+    if (chosen) this.context.store.note({ win: null });
+  }
+
+  /** A window that the address of the page names, e.g. of a link just opened. */
+  private adopt(win: Focus['state']['win']): boolean {
+    if (win === null || (win.start === this.window.start && win.start + win.size === this.window.end)) return false;
+    this.setWindow(win.start, win.size);
+    return true;
+  }
+
+  /** The reader moved the window: the page's address keeps it. */
+  private moved(): void {
+    const { start, end } = this.window;
+    this.context.store.note({ win: { start, size: end - start } });
+    this.draw();
   }
 
   private setWindow(start: bigint, size: bigint): void {
@@ -166,7 +183,7 @@ export class PhysicalView implements View {
     const inside = focus !== null && focus !== undefined && focus >= this.window.start && focus < this.window.end;
     const middle = inside ? focus : (this.window.start + this.window.end) / 2n;
     this.setWindow(middle - next / 2n, next);
-    this.draw();
+    this.moved();
   }
 
   private wheel(event: WheelEvent): void {
@@ -179,7 +196,7 @@ export class PhysicalView implements View {
   private pan(eighths: bigint): void {
     const size = this.window.end - this.window.start;
     this.setWindow(this.window.start + (size * eighths) / 64n, size);
-    this.draw();
+    this.moved();
   }
 
   private closerAddress(share: number): bigint {

@@ -92,8 +92,8 @@ export class Scene {
     const isNew = content.other !== null && !content.other.process(process.name);
     const title = `${this.name}-${process.name}`.replace(/\W+/g, '-');
     return h(
-      'section',
-      { class: 'process', 'aria-labelledby': title },
+      'div',
+      { class: 'process', role: 'group', 'aria-labelledby': title },
       h(
         'h3',
         { id: title },

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** The journal: every write to a table, in order; arrows step forwards and backwards through it. */
+import type { Scope } from '../app/state';
 import type { Focus } from '../app/store';
 import { hex, MASK64, plural } from '../model/hex';
 import { originName, type WriteRun } from '../model/provenance';
@@ -7,8 +8,6 @@ import { structureName } from '../model/level';
 import { h } from './dom';
 import type { Context, View } from './view';
 import { VirtualList } from './virtuallist';
-
-type Scope = 'stage' | 'table' | 'all';
 
 export class WritesView implements View {
   readonly element: HTMLElement;
@@ -29,10 +28,10 @@ export class WritesView implements View {
     const option = (value: Scope, text: string): HTMLElement => h('option', { value }, text);
     this.scope = h(
       'select',
-      { onchange: () => this.focus && this.render(this.focus) },
+      { onchange: () => context.store.update({ scope: this.scope.value as Scope }) },
       option('stage', 'of this stage'),
       option('table', 'to the selected table, up to here'),
-      option('all', 'of the whole boot, up to here'),
+      option('all', context.boot.hasProcesses ? 'of the whole run, up to here' : 'of the whole boot, up to here'),
     );
     this.element = h(
       'section',
@@ -59,7 +58,8 @@ export class WritesView implements View {
       return;
     }
     const { index } = focus.checkpoint;
-    const scope = this.scope.value as Scope;
+    const { scope } = focus.state;
+    this.scope.value = scope;
     const begin = scope === 'stage' && index > 0 ? provenance.end(index - 1) : 0;
     const end = provenance.end(index);
     const frame = scope === 'table' ? focus.entry?.tablePa : undefined;
