@@ -71,6 +71,7 @@
 #include "pgsim/scenario/boot_explorer.hpp"
 #include "pgsim/scenario/boot_scenario.hpp"
 #include "pgsim/scenario/capture_comparison.hpp"
+#include "pgsim/scenario/exercise.hpp"
 #include "pgsim/scenario/fault_counts.hpp"
 #include "pgsim/scenario/machine_facts.hpp"
 #include "pgsim/scenario/machine_json.hpp"

@@ -10,6 +10,7 @@
 #include "pgsim/formats/text_file.hpp"
 #include "support/catch.hpp"
 #include "support/data.hpp"
+#include "support/scratch.hpp"
 
 using namespace pgsim;
 using namespace pgsim::formats;
@@ -52,9 +53,7 @@ std::string spoilt(const std::string& pointer, const json& value) {
 }
 
 fs::path scratch(const std::string& name) {
-    const fs::path folder = fs::temp_directory_path() / "pgsim_capture_test";
-    fs::create_directories(folder);
-    return folder / name;
+    return test::scratch_folder() / name;
 }
 
 }  // namespace
@@ -173,5 +172,4 @@ TEST_CASE("A file is written whole or not at all, and compressed by its name", "
         std::ofstream{scratch("bad.xz"), std::ios::binary} << bytes;
         CHECK_THROWS_AS(read_text_maybe_xz(scratch("bad.xz").string()), Error);
     }
-    fs::remove_all(scratch("").parent_path());
 }

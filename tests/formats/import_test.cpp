@@ -12,6 +12,7 @@
 #include "pgsim/formats/dump.hpp"
 #include "support/catch.hpp"
 #include "support/data.hpp"
+#include "support/scratch.hpp"
 
 using namespace pgsim;
 using namespace pgsim::formats;
@@ -88,9 +89,7 @@ private:
 };
 
 std::string write_scratch(const std::string& name, const std::vector<char>& bytes) {
-    const fs::path folder = fs::temp_directory_path() / "pgsim_import_test";
-    fs::create_directories(folder);
-    const fs::path path = folder / name;
+    const fs::path path = test::scratch_folder() / name;
     std::ofstream{path, std::ios::binary}.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
     return path.string();
 }

@@ -9,6 +9,7 @@
 #include "pgsim/scenario/presets.hpp"
 #include "support/catch.hpp"
 #include "support/data.hpp"
+#include "support/scratch.hpp"
 
 using namespace pgsim;
 using firmware::E820Table;
@@ -20,24 +21,15 @@ namespace {
 /// A folder of files that is gone after the test.
 class Folder {
 public:
-    Folder() : path_{fs::temp_directory_path() / ("pgsim-scenario-" + std::to_string(counter_++))} {
-        fs::remove_all(path_);
-        fs::create_directories(path_);
-    }
-    ~Folder() { fs::remove_all(path_); }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-
     std::string write(const std::string& name, const std::string& text) const {
-        fs::create_directories((path_ / name).parent_path());
-        std::ofstream{path_ / name} << text;
-        return (path_ / name).string();
+        fs::create_directories((folder_.path() / name).parent_path());
+        std::ofstream{folder_.path() / name} << text;
+        return (folder_.path() / name).string();
     }
-    [[nodiscard]] std::string path() const { return path_.string(); }
+    [[nodiscard]] std::string path() const { return folder_.path().string(); }
 
 private:
-    static inline int counter_ = 0;
-    fs::path path_;
+    test::ScratchFolder folder_;
 };
 
 template <class Call>

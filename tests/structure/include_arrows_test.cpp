@@ -2,6 +2,7 @@
 // The rooms and arrows of docs/architecture.md, checked on the #include lines.
 #include "support/catch.hpp"
 #include "support/data.hpp"
+#include "support/scratch.hpp"
 
 #include <filesystem>
 #include <fstream>
@@ -91,11 +92,11 @@ TEST_CASE("A room includes only rooms below it", "[structure]") {
 }
 
 TEST_CASE("The arrow check sees a forbidden include", "[structure]") {
-    const fs::path root = fs::temp_directory_path() / "pgsim_arrow_check";
+    const pgsim::test::ScratchFolder folder;
+    const fs::path& root = folder.path();
     fs::create_directories(root / "mmu");
     std::ofstream{root / "mmu/bad.hpp"} << "#include \"pgsim/kernel/brk.hpp\"\n";
     CHECK(violations(root).size() == 1);
-    fs::remove_all(root);
 }
 
 TEST_CASE("Every source file says its licence in the first line", "[structure]") {

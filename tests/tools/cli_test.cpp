@@ -3,13 +3,13 @@
 #include <sys/wait.h>
 
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "pgsim/formats/capture.hpp"
 #include "support/catch.hpp"
 #include "support/data.hpp"
+#include "support/scratch.hpp"
 
 using namespace pgsim;
 
@@ -21,14 +21,8 @@ struct Run {
     std::string err;
 };
 
-std::filesystem::path scratch() {
-    const auto folder = std::filesystem::temp_directory_path() / "pgsim_cli_test";
-    std::filesystem::create_directories(folder);
-    return folder;
-}
-
 Run pgsim_with(const std::string& arguments) {
-    const std::string errors = (scratch() / "stderr").string();
+    const std::string errors = (test::scratch_folder() / "stderr").string();
     const std::string command = std::string{"'"} + PGSIM_COMMAND + "' " + arguments + " 2>'" + errors + "'";
     Run run;
     FILE* const pipe = popen(command.c_str(), "r");
@@ -113,7 +107,7 @@ TEST_CASE("A walk through a simulated boot and through a capture give the same s
 }
 
 TEST_CASE("dump writes a file whole, and the same bytes as to standard output", "[cli]") {
-    const std::string file = (scratch() / "dump.txt").string();
+    const std::string file = (test::scratch_folder() / "dump.txt").string();
     const std::string arguments =
         "dump --format ptdump --at init_mem_mapping.exit --capture " + capture("k6.1-1g-4l") + ' ';
     const Run shown = pgsim_with(arguments);
@@ -178,8 +172,8 @@ TEST_CASE("explain says who wrote each entry of a walk", "[cli]") {
 }
 
 TEST_CASE("import reads what dump writes, and what it writes can be walked and compared", "[cli]") {
-    const std::string text = (scratch() / "tlb.txt").string();
-    const std::string imported = (scratch() / "imported.json.xz").string();
+    const std::string text = (test::scratch_folder() / "tlb.txt").string();
+    const std::string imported = (test::scratch_folder() / "imported.json.xz").string();
     const std::string boot = capture("k6.1-1g-4l");
     REQUIRE(pgsim_with("dump --format qemu-tlb --capture " + boot + " --out '" + text + "'").exit_code == 0);
     const Run shown = pgsim_with("import '" + text + "' --format qemu-tlb");
@@ -205,6 +199,35 @@ TEST_CASE("The manual and the completions name every command", "[cli]") {
         CHECK(contains(pgsim_with("completion fish").out, std::string{" -a "} + name + " -d "));
     }
     CHECK(pgsim_with("completion tcsh").exit_code == 2);
+}
+
+TEST_CASE("exercise: the list, a question, a checked answer, a solution", "[cli]") {
+    const Run all = pgsim_with("exercise");
+    CHECK(all.exit_code == 0);
+    CHECK(contains(all.out, "split-address "));
+    const Run asked = pgsim_with("exercise split-address --seed 1");
+    CHECK(asked.exit_code == 0);
+    CHECK(asked.out == pgsim_with("exercise split-address").out);  // seed 1 is the default
+    CHECK(asked.out != pgsim_with("exercise split-address --seed 2").out);
+    const auto solved = nlohmann::json::parse(pgsim_with("exercise split-address --seed 1 --solve --json").out);
+    const std::string answer = solved["answer"];
+    CHECK(contains(pgsim_with("exercise split-address --seed 1 --solve").out, "Answer: " + answer + '\n'));
+    CHECK(pgsim_with("exercise split-address --seed 1 --check '" + answer + "'").exit_code == 0);
+    const Run wrong = pgsim_with("exercise split-address --seed 1 --check 'pml4=512'");
+    CHECK(wrong.exit_code == 1);
+    CHECK(contains(wrong.out, "pml4         wrong  Nine bits of the address, 47:39."));
+    CHECK(contains(wrong.out, "No answer: offset in the page"));
+    CHECK(wrong.err.empty());
+    const auto checked =
+        nlohmann::json::parse(pgsim_with("exercise split-address --seed 1 --json --check '" + answer + "'").out);
+    CHECK(checked["correct"] == true);
+    CHECK(nlohmann::json::parse(pgsim_with("exercise --json").out).size() >= 15);
+    const auto question = nlohmann::json::parse(pgsim_with("exercise split-address --json").out);
+    CHECK_FALSE(question.contains("answer"));
+    CHECK_FALSE(question["fields"][0].contains("answer"));
+    CHECK(pgsim_with("exercise juggling").exit_code == 2);
+    CHECK(pgsim_with("exercise split-address --check pml4=x").exit_code == 2);
+    CHECK(pgsim_with("exercise --solve").exit_code == 2);
 }
 
 // DirectMap lines of a 4 GiB q35: RAM is [0, 0x7ffe0000) and [4 GiB, 6 GiB); 4-KByte pages up to 2 MiB and from the

@@ -12,6 +12,7 @@ void add_cores(CLI::App& app);
 void add_diff(CLI::App& app);
 void add_dump(CLI::App& app);
 void add_machine(CLI::App& app);
+void add_exercise(CLI::App& app);
 void add_explain(CLI::App& app);
 void add_import(CLI::App& app);
 void add_manual(CLI::App& app);

@@ -30,6 +30,7 @@ int run(int argc, char** argv) {
     pgsim::cli::add_machine(app);
     pgsim::cli::add_import(app);
     pgsim::cli::add_vectors(app);
+    pgsim::cli::add_exercise(app);
     pgsim::cli::add_faults(app);
     pgsim::cli::add_run(app);
     pgsim::cli::add_page(app);
