@@ -128,6 +128,7 @@ describe('Processes side by side', () => {
       'P 0x100000003000: nothing mapped',
     ]);
     expect(said[4]).toBe('P 0x100000200000: 2 MiB from frame 0x400, anonymous, writable');
+    expect(await open.page.textContent('.inspector .facts')).toContain('a swap entry: area 0, slot 42');
     expect(open.troubles).toEqual([]);
     await open.page.close();
   });

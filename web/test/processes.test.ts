@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { ExplorerData } from '../src/data/contract';
 import { Boot, type Checkpoint } from '../src/model/boot';
-import { cellsOf, frameMark, pageChanges, ProcessModel, type Area } from '../src/model/processes';
+import { cellsOf, frameMark, linuxMeaning, pageChanges, ProcessModel, type Area } from '../src/model/processes';
 import { outcomeText, toldSteps, warningsOf } from '../src/model/outcome';
 import { copyOnWrite, everyKindOfPage } from './documents';
 
@@ -29,6 +29,14 @@ describe('Pages of a process', () => {
     expect(every.page('P', ARENA + 0x1000n)).toMatchObject({ state: 'none', pfn: 0x345, writable: false });
   });
 
+  test('what the processor ignores is told as Linux reads it', () => {
+    const at = (va: bigint): bigint => every.page('P', va)?.raw ?? 0n;
+    expect(linuxMeaning(at(ARENA), 1)).toContain('area 0, slot 42');
+    expect(linuxMeaning(at(ARENA + 0x1000n), 1)).toContain('PROT_NONE: frame 0x345');
+    expect(linuxMeaning(at(ARENA + 0x2000n), 1)).toBe('');
+    expect(linuxMeaning(0n, 1)).toBe('');
+  });
+
   test('a 2 MiB page is one page, found at each of its addresses', () => {
     const large = every.page('P', ARENA + 0x3ff000n);
     expect(large).toMatchObject({ va: ARENA + 0x200000n, size: 0x200000n, pfn: 0x400 });
@@ -41,6 +49,17 @@ describe('Frames', () => {
     const who = forked.mappers(0x300).map(({ process, va }) => `${process.name} ${va.toString(16)}`);
     expect(who).toEqual(['P 100000000000', 'C 100000000000']);
     expect(forked.frame(0x300)).toMatchObject({ refcount: 2, mapcount: 2, label: 'anonymous' });
+  });
+
+  test('are shared by so many pages; of a large page the processes count', () => {
+    const page = forked.page('C', ARENA);
+    expect(page && forked.sharers(page)).toBe(2);
+    const alone = written.page('P', ARENA);
+    expect(alone && written.sharers(alone)).toBe(1);
+    const swapped = every.page('P', ARENA);
+    expect(swapped && every.sharers(swapped)).toBe(0);
+    const large = every.page('P', ARENA + 0x200000n);
+    expect(large && every.sharers(large)).toBe(1);
   });
 
   test('a run of frames is one frame each; a compound page is one for all its numbers', () => {

@@ -73,6 +73,7 @@ export class ProcessModel {
   readonly frames: Frame[];
   private readonly byPfn = new Map<number, Frame>();
   private readonly users = new Map<number, Mapper[]>();
+  private readonly counted = new Map<Page, number>();
 
   constructor(readonly checkpoint: Checkpoint) {
     this.processes = (checkpoint.data.processes ?? []).map((data) => processOf(checkpoint, data));
@@ -113,11 +114,32 @@ export class ProcessModel {
     return this.users.get(this.frame(pfn)?.pfn ?? pfn) ?? [];
   }
 
+  /** How many pages share the frame of this one, itself included; of a large page: how many processes have a part of it. */
+  sharers(page: Page): number {
+    if (page.pfn === null) return 0;
+    let count = this.counted.get(page);
+    if (count === undefined) {
+      const mappers = this.mappers(page.pfn);
+      const [start, end] = frameRange(page);
+      const overlapping = mappers.filter((mapper) => {
+        const [from, to] = frameRange(mapper.page);
+        return from < end && to > start;
+      });
+      const large = page.size > PAGE;
+      count = large ? new Set(overlapping.map(({ process }) => process)).size : overlapping.length;
+      this.counted.set(page, count);
+    }
+    return count;
+  }
+
   page(name: string, va: bigint): Page | undefined {
     const area = this.process(name)?.areas.find(({ start, end }) => va >= start && va < end);
     return area && area.pages[lastAtOrBefore(area.pages, va)];
   }
 }
+
+/** The frames of a page: first, and the one after the last. */
+const frameRange = ({ pfn, size }: Page): [number, number] => [pfn ?? 0, (pfn ?? 0) + Number(size / PAGE)];
 
 /** Index of the page that covers `va`; -1 if none does. */
 function lastAtOrBefore(pages: Page[], va: bigint): number {
@@ -190,6 +212,15 @@ function pageOf(va: bigint, level: Level, raw: bigint): Page {
     writable: present && (raw & RW) !== 0n,
     executable: present && (raw & XD) === 0n,
   };
+}
+
+/** What Linux keeps in an entry that is not present for the processor; '' when it is present or zero. */
+export function linuxMeaning(raw: bigint, level: Level): string {
+  if (raw === 0n || isPresent(raw)) return '';
+  const page = pageOf(0n, level, raw);
+  return page.state === 'none'
+    ? `PROT_NONE: frame 0x${page.pfn?.toString(16)}, kept inverted in bits 51:12`
+    : `a swap entry: area ${raw >> 59n}, slot ${page.slot} (bits 58:9, inverted)`;
 }
 
 function framesOf(data: FrameData): Frame[] {

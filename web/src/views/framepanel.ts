@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** The page frame that is meant: how often it is referenced and mapped, by whom, and what the step did to it. */
 import type { Focus } from '../app/store';
-import { hex } from '../model/hex';
+import { hex, plural } from '../model/hex';
 import type { Frame, Mapper, ProcessModel } from '../model/processes';
 import { h } from './dom';
 import { pageText } from './scene';
@@ -81,6 +81,7 @@ export class FramePanel implements View {
   }
 
   private mappers(heading: string, mappers: Mapper[], model: ProcessModel): HTMLElement {
+    const groups = neighbours(mappers);
     return h(
       'div',
       { class: 'mappers' },
@@ -88,9 +89,9 @@ export class FramePanel implements View {
       h(
         'ul',
         {},
-        ...mappers
+        ...groups
           .slice(0, MAX_MAPPERS)
-          .map(({ process, page, va }) =>
+          .map(({ first: { process, page, va }, pages }) =>
             h(
               'li',
               {},
@@ -99,10 +100,10 @@ export class FramePanel implements View {
                 { class: 'link num', onclick: () => this.context.store.selectPage(process.name, va) },
                 `${process.name} ${hex(va)}`,
               ),
-              ` ${pageText(page, model).split(', ').slice(2).join(', ')}`,
+              ` ${pages > 1 ? `${plural(pages, 'page')}, ` : ''}${pageText(page, model).split(', ').slice(2).join(', ')}`,
             ),
           ),
-        mappers.length > MAX_MAPPERS && h('li', { class: 'quiet' }, `… and ${mappers.length - MAX_MAPPERS} more`),
+        groups.length > MAX_MAPPERS && h('li', { class: 'quiet' }, `… and ${groups.length - MAX_MAPPERS} more`),
       ),
     );
   }
@@ -132,4 +133,23 @@ export class FramePanel implements View {
       ),
     ];
   }
+}
+
+/** Pages of one process that follow each other, as the parts of a compound page do, are one line. */
+function neighbours(mappers: Mapper[]): { first: Mapper; pages: number }[] {
+  const out: { first: Mapper; pages: number; next: bigint }[] = [];
+  for (const mapper of mappers) {
+    const last = out[out.length - 1];
+    const { page } = mapper;
+    if (
+      last &&
+      last.first.process === mapper.process &&
+      last.next === page.va &&
+      last.first.page.writable === page.writable
+    ) {
+      last.pages++;
+      last.next += page.size;
+    } else out.push({ first: mapper, pages: 1, next: page.va + page.size });
+  }
+  return out;
 }

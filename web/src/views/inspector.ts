@@ -4,7 +4,8 @@ import type { Focus, SelectedEntry } from '../app/store';
 import { A, D, fieldsOf, type Field } from '../model/entry';
 import { binary, bytes, hex, hexGrouped } from '../model/hex';
 import { originName } from '../model/provenance';
-import { entryName, linuxName, slotSize, structureName } from '../model/level';
+import { entryName, linuxName, slotSize, structureName, type Level } from '../model/level';
+import { linuxMeaning } from '../model/processes';
 import { describe } from './bar';
 import { h } from './dom';
 import type { Context, View } from './view';
@@ -76,6 +77,7 @@ export class Inspector implements View {
             .replace(/^→ /, '')
             .replace(/ · .*$/, ''),
         ),
+        ...this.linuxReads(decoded.raw, entry.level),
         h('dt', {}, 'lies at'),
         h(
           'dd',
@@ -91,6 +93,12 @@ export class Inspector implements View {
           h('dd', { class: 'bad' }, `bits ${hex(decoded.reservedSet)} are set: a walk faults with RSVD`),
       ),
     );
+  }
+
+  /** In a run of processes an entry that is not present still means something to the kernel. */
+  private linuxReads(raw: bigint, level: Level): HTMLElement[] {
+    const text = this.context.boot.hasProcesses && level === 1 ? linuxMeaning(raw, level) : '';
+    return text === '' ? [] : [h('dt', {}, 'to Linux'), h('dd', {}, text)];
   }
 
   /** The journal's last word on the entry, in one line. */

@@ -36,6 +36,8 @@ const LARGE_CELLS = 36;
 const LARGE_FRAMES = 28;
 const MAX_CELLS = 256;
 const MAX_LINKS = 48;
+/** Lines from one process to one frame. */
+const MAX_ENDS = 3;
 const MAX_FRAMES = 512;
 
 const SIGNS: Record<Exclude<Mark, null>, string> = { added: '+', removed: '−', changed: '~' };
@@ -72,7 +74,7 @@ export class Scene {
     this.cells.length = this.boxes.length = 0;
     const { model } = content;
     const pages = model.processes.map(({ areas }) =>
-      areas.reduce((sum, area) => sum + cellsOf(area, MAX_CELLS).length, 0),
+      areas.reduce((sum, area) => sum + cellsOf(area, this.limit(model)).length, 0),
     );
     const large = Math.max(0, ...pages) <= LARGE_CELLS;
     clear(this.columns);
@@ -84,6 +86,11 @@ export class Scene {
     this.renderFrames(model);
     if (focused) this.element.querySelector<HTMLElement>(`[data-key="${focused}"]`)?.focus();
     this.drawLinks();
+  }
+
+  /** Cells of an area: the narrower the columns, the fewer. */
+  private limit(model: ProcessModel): number {
+    return model.processes.length <= 2 ? MAX_CELLS : model.processes.length <= 4 ? MAX_CELLS / 2 : MAX_CELLS / 4;
   }
 
   private column(process: Process, large: boolean): HTMLElement {
@@ -134,8 +141,8 @@ export class Scene {
   }
 
   private area(process: Process, area: Area, large: boolean): HTMLElement {
-    const { pick } = this.content as SceneContent;
-    const cells = cellsOf(area, MAX_CELLS);
+    const { model, pick } = this.content as SceneContent;
+    const cells = cellsOf(area, this.limit(model));
     const here = pick.process === process.name && pick.va >= area.start && pick.va < area.end;
     const selected = here ? cells.findIndex(({ va, size }) => pick.va >= va && pick.va < va + size) : -1;
     const notes = [area.backing, ...area.notes].join(', ');
@@ -168,7 +175,7 @@ export class Scene {
     const { model } = this.content as SceneContent;
     const single = cell.pages.length === 1 && (cell.pages[0] as Page).size === cell.size ? cell.pages[0] : undefined;
     const mark = this.cellMark(process.name, cell);
-    const sharers = Math.max(0, ...cell.pages.map((page) => this.mapperCount(page)));
+    const sharers = Math.max(0, ...cell.pages.map((page) => model.sharers(page)));
     const lit = this.isLit(cell);
     const kind = single ? kindOf(single, model) : cell.pages.length === 0 ? 'empty' : groupKind(cell, model);
     const text = this.cellText(process, cell, mark, sharers);
@@ -194,10 +201,6 @@ export class Scene {
     element.append(h('span', { class: 'visually-hidden' }, text));
     this.cells.push({ element, process, cell });
     return element;
-  }
-
-  private mapperCount(page: Page): number {
-    return page.pfn === null ? 0 : (this.content as SceneContent).model.mappers(page.pfn).length;
   }
 
   private cellMark(process: string, cell: Cell): Mark {
@@ -326,6 +329,23 @@ export class Scene {
     return `frame 0x${frame.pfn.toString(16)}: ${frame.label}, ${counts}${who ? `; mapped by ${who}` : '; mapped by nobody'}${note}`;
   }
 
+  /** Cells and the frames that they lead to; of many cells of one area with the same frame the first stands for all. */
+  private ends(): { element: HTMLElement; pfn: number }[] {
+    const { model } = this.content as SceneContent;
+    const seen = new Map<string, number>();
+    const out: { element: HTMLElement; pfn: number }[] = [];
+    for (const { element, process, cell } of this.cells) {
+      const frames = new Set(cell.pages.flatMap(({ pfn }) => (pfn === null ? [] : [model.frame(pfn)?.pfn ?? pfn])));
+      for (const pfn of frames) {
+        const key = `${process.name}.${pfn}`;
+        const times = seen.get(key) ?? 0;
+        seen.set(key, times + 1);
+        if (times < MAX_ENDS) out.push({ element, pfn });
+      }
+    }
+    return out;
+  }
+
   /** Lines from pages to their frames: all while they are few, else those of what is picked. */
   private drawLinks(): void {
     clear(this.links);
@@ -337,14 +357,7 @@ export class Scene {
     const box = new Map<number, HTMLElement>();
     for (const { element, group } of this.boxes) for (const { pfn } of group.frames) box.set(pfn, element);
     const picked = this.pickedFrame;
-    const found = this.cells.flatMap(({ element, cell }) =>
-      [...new Set(cell.pages.flatMap(({ pfn }) => (pfn === null ? [] : [model.frame(pfn)?.pfn ?? pfn])))].map(
-        (pfn) => ({
-          element,
-          pfn,
-        }),
-      ),
-    );
+    const found = this.ends();
     const all = this.largeFrames && found.length <= MAX_LINKS;
     const shown = found.filter(({ pfn }) => all || pfn === picked).slice(0, MAX_LINKS);
     for (const lit of [false, true]) {
