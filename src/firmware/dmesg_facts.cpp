@@ -261,6 +261,24 @@ bool DmesgReader::percpu(TextScan scan) {
     return true;
 }
 
+bool DmesgReader::fallback_order(TextScan scan) {
+    const auto node = scan.number();
+    if (!node || *node > 0xffff || !scan.literal(":")) {
+        return false;
+    }
+    LogFallback order{static_cast<int>(*node), {}};
+    scan.blanks();
+    while (const auto next = scan.number()) {
+        if (*next > 0xffff) {
+            return false;
+        }
+        order.order.push_back(static_cast<int>(*next));
+        scan.blanks();
+    }
+    record_.fallback_order.push_back(std::move(order));
+    return true;
+}
+
 bool DmesgReader::zonelists(TextScan scan) {
     const auto count = scan.number();
     if (count && !record_.zonelists && scan.literal(" zonelists") && scan.past("Total pages: ")) {

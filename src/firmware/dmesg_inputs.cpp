@@ -65,6 +65,20 @@ void skip_size(TextScan& scan) {
     }
 }
 
+/// What the end of the banner says: "… #1 SMP Debian 6.1.192-2 (2026-…)", "(Ubuntu 5.15.0-60.66-generic 5.15.78)".
+std::string upstream_release(std::string_view banner) {
+    TextScan scan{banner};
+    if (scan.past(" Debian ")) {
+        return std::string{scan.word("-+~")};
+    }
+    if (scan.past("(Ubuntu ")) {
+        scan.word();
+        scan.blanks();
+        return std::string{scan.word(")")};
+    }
+    return {};
+}
+
 }  // namespace
 
 std::optional<LogRange> scan_range(TextScan& scan) {
@@ -139,6 +153,7 @@ const DmesgReader::Rule DmesgReader::rules[] = {
     {"PM: Registered nosave memory: ", &DmesgReader::nosave},
     {"PM: hibernation: Registered nosave memory: ", &DmesgReader::nosave},
     {"setup_percpu: ", &DmesgReader::percpu},
+    {"Fallback order for Node ", &DmesgReader::fallback_order},
     {"Built ", &DmesgReader::zonelists},
     {"Memory: ", &DmesgReader::memory},
     {"", &DmesgReader::bracket},
@@ -185,6 +200,7 @@ bool DmesgReader::linux_version(TextScan scan) {
         seen_efi_ = false;
     }
     record_.kernel = std::string{scan.word()};
+    record_.upstream = upstream_release(scan.rest());
     return true;
 }
 

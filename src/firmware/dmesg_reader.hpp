@@ -71,6 +71,7 @@ private:
     bool zone_pages(TextScan scan);
     bool nosave(TextScan scan);
     bool percpu(TextScan scan);
+    bool fallback_order(TextScan scan);
     bool zonelists(TextScan scan);
     bool memory(TextScan scan);
 

@@ -41,6 +41,28 @@ std::optional<Version> find_version(std::string_view text) {
     return std::nullopt;
 }
 
+/// Debian's stable kernels are called by an ABI number, "6.1.0-56-amd64": the patch level that the first one with the
+/// number had, where a rule asks for it.
+unsigned debian_patch(Version version, std::string_view release) {
+    struct Abi {
+        Version series;
+        unsigned number;
+        unsigned patch;
+    };
+    constexpr std::array<Abi, 2> known{{{{6, 1, 0}, 34, 135}, {{5, 10, 0}, 35, 237}}};
+    unsigned number = 0;
+    const std::size_t dash = release.find(".0-");
+    if (dash == std::string_view::npos || release.find("-amd64") == std::string_view::npos) {
+        return 0;
+    }
+    const char* const digits = release.data() + dash + 3;
+    if (std::from_chars(digits, release.data() + release.size(), number).ec != std::errc{}) {
+        return 0;
+    }
+    const auto abi = std::find_if(known.begin(), known.end(), [&](const Abi& a) { return a.series == version; });
+    return abi != known.end() && number >= abi->number ? abi->patch : 0;
+}
+
 KernelSeries series_6_1() {
     KernelSeries s;
     s.name = "6.1";
@@ -87,7 +109,8 @@ KernelSeries series_6_12() {
 }
 
 /// "x86/e820: Fix handling of subpage regions when calculating nosave ranges": 6.15, and the stable releases that took
-/// it over. Distributions that hide the patch level behind their own count as not having it.
+/// it over. Distributions that hide the patch level behind their own count as not having it, where their own does not
+/// tell.
 bool fixes_subpage_nosave(Version version) {
     constexpr std::array<Version, 8> stable{
         {{5, 4, 293}, {5, 10, 237}, {5, 15, 181}, {6, 1, 135}, {6, 6, 88}, {6, 12, 24}, {6, 13, 12}, {6, 14, 3}}};
@@ -106,16 +129,20 @@ void take_other_releases(Version version, bool enterprise, KernelSeries& series)
     series.initmem_line_from_numa = version < Version{3, 17} && !enterprise;
     series.zone_limits_unclamped = version < Version{4, 0};
     series.reserves_first_mib = version >= Version{5, 13};
+    if (version < Version{4, 20}) {
+        series.page_offset_base = 0xffff'8800'0000'0000;
+    }
     series.managed_is_present = version >= Version{6, 11};
 }
 
 }  // namespace
 
 KernelSeries KernelSeries::of(std::string_view release) {
-    const std::optional<Version> version = find_version(release);
+    std::optional<Version> version = find_version(release);
     if (!version) {
         throw Error{"kernel", "no version number in \"" + std::string{release} + "\""};
     }
+    version->patch = std::max(version->patch, debian_patch(*version, release));
     KernelSeries series = *version >= Version{6, 12}  ? series_6_12()
                           : *version >= Version{6, 6} ? KernelSeries{}
                                                       : series_6_1();

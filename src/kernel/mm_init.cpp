@@ -94,7 +94,8 @@ void mem_init(Kernel& k) {
     setup.page_offset_base = VirtAddr{k.state.page_offset_base};
     setup.node_data = node_data(k);
     setup.pcp = false;  // the boot pagesets hold nothing
-    setup.node_distance.clear();
+    setup.node_orders =
+        build_all_zonelists(k.numa, k.zones, static_cast<unsigned>(k.inputs.config.number("NODES_SHIFT", 0)));
     k.buddy = std::make_unique<Buddy>(k.memory, VirtAddr{k.state.vmemmap_base}, k.zones, std::move(setup));
     k.buddy->init_free_lists();
     k.buddy->adopt(freed);

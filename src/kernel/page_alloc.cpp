@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Allocation and freeing: zonelists, watermarks, the slow path. [linux-6.6 mm/page_alloc.c] [spec M-B4 to M-B11, M-E1]
 #include <algorithm>
-#include <numeric>
-#include <tuple>
 
 #include "pgsim/base/error.hpp"
 #include "pgsim/kernel/buddy.hpp"
@@ -19,28 +17,15 @@ constexpr std::uint64_t page_flags_second = 0x7ff;
 }  // namespace
 
 void Buddy::build_zonelists() {
-    const std::size_t nodes = setup_.node_data.size();
-    zonelists_.resize(nodes);
-    for (std::size_t from = 0; from < nodes; ++from) {
-        std::vector<std::size_t> order(nodes);
-        std::iota(order.begin(), order.end(), std::size_t{0});
-        const auto distance = [&](std::size_t to) -> unsigned {
-            if (from < setup_.node_distance.size() && to < setup_.node_distance[from].size()) {
-                return setup_.node_distance[from][to];
-            }
-            return from == to ? 10 : 20;
-        };
-        // Ties: the node numbers above `from` first, so that not everybody falls back to node 0.
-        std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-            const auto key = [&](std::size_t node) {
-                return std::tuple{node != from, distance(node), (node + nodes - from) % nodes};
-            };
-            return key(a) < key(b);
-        });
-        for (const std::size_t node : order) {
+    zonelists_.resize(setup_.node_data.size());
+    if (setup_.node_orders.empty()) {
+        setup_.node_orders = {{0, {0}}};
+    }
+    for (const NodeOrder& order : setup_.node_orders) {
+        for (const int node : order.fallback) {
             for (auto zone = zones_.rbegin(); zone != zones_.rend(); ++zone) {
-                if (static_cast<std::size_t>(zone->span.nid) == node) {
-                    zonelists_[from].push_back(&*zone);
+                if (zone->span.nid == node) {
+                    zonelists_.at(static_cast<std::size_t>(order.node)).push_back(&*zone);
                 }
             }
         }

@@ -106,7 +106,13 @@ Json numa(const firmware::NumaDescription& description) {
         }
         nodes.push_back(std::move(node));
     }
-    return {{"nodes", std::move(nodes)}};
+    Json result{{"nodes", std::move(nodes)}};
+    const std::size_t count = description.domains.size();
+    for (std::size_t i = 0; i < description.distances.size() && count != 0; i += count) {
+        const auto row = description.distances.begin() + static_cast<std::ptrdiff_t>(i);
+        result["distances"].push_back(std::vector<unsigned>(row, row + static_cast<std::ptrdiff_t>(count)));
+    }
+    return result;
 }
 
 Json layout(const kernel::KernelLayout& kernel_layout) {

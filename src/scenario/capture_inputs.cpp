@@ -7,6 +7,7 @@
 #include "pgsim/base/error.hpp"
 #include "pgsim/scenario/boot_scenario.hpp"
 #include "scenario/capture_reduction.hpp"
+#include "scenario/numa_file.hpp"
 
 namespace pgsim {
 
@@ -191,27 +192,6 @@ std::vector<firmware::AcpiTable> read_acpi_tables(const JsonView& list) {
     });
 }
 
-PhysRange start_end(const JsonView& pair) {
-    expect_pair(pair);
-    const PhysAddr start = physical(pair.item(0));
-    const PhysAddr end = physical(pair.item(1));
-    if (end < start) {
-        pair.fail("the end of a range lies below its start");
-    }
-    return {start, end};
-}
-
-void read_node(const JsonView& node, firmware::NumaDescription& numa) {
-    const auto id = narrow<std::uint32_t>(node.at("id"));
-    numa.domains.push_back(id);
-    const auto hotplug = node.find("hotplug");
-    const auto hot =
-        hotplug && !hotplug->is_null() ? formats::read_list(*hotplug, start_end) : std::vector<PhysRange>{};
-    for (const PhysRange& range : formats::read_list(node.at("ranges"), start_end)) {
-        numa.memory.push_back({id, range, std::find(hot.begin(), hot.end(), range) != hot.end()});
-    }
-}
-
 kernel::MemblockRequest read_request(const JsonView& object) {
     kernel::MemblockRequest request;
     request.op = object.at("op").string();
@@ -286,10 +266,7 @@ void read_machine(const JsonView& root, kernel::BootInputs& inputs) {
         inputs.acpi_tables = read_acpi_tables(*tables);
     }
     if (const auto numa = root.find("numa"); numa && !numa->is_null()) {
-        const JsonView nodes = numa->at("nodes");
-        for (std::size_t i = 0; i < nodes.size(); ++i) {
-            read_node(nodes.item(i), inputs.numa);
-        }
+        inputs.numa = scenario::read_numa(*numa);
     }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <functional>
@@ -308,6 +309,14 @@ Lines zonelist_lines(const MachineRecord& record) {
             fmt::format("Total pages: {}", record.zonelists->total_pages)};
 }
 
+Lines fallback_lines(const MachineRecord& record) {
+    Lines lines;
+    for (const firmware::LogFallback& order : record.fallback_order) {
+        lines.push_back(fmt::format("Fallback order for Node {}: {}", order.node, fmt::join(order.order, " ")));
+    }
+    return lines;
+}
+
 std::optional<std::string> explain_zonelists(const std::string& line, bool) {
     return line.find("Total pages") == 0
                ? std::optional<std::string>{"depends on what firmware and boot loader reserved below 16 MiB, and on the "
@@ -388,6 +397,7 @@ std::vector<MachineFact> compare_machine(const MachineRecord& s, const MachineRe
         {"unavailable_ranges", unavailable_lines(s), unavailable_lines(l), {}},
         {"nosave", nosave(s), nosave(l), explain_nosave(s, l)},
         {"pci_gap", gap(s), gap(l), explain_gap(s, l)},
+        {"fallback_order", fallback_lines(s), fallback_lines(l), {}},
         {"zonelists", zonelist_lines(s), zonelist_lines(l), explain_zonelists},
         {"memory", memory_lines(s), memory_lines(l), {}},
         {"memory", available_lines(s), available_lines(l), build},

@@ -11,6 +11,7 @@
 #include "pgsim/base/error.hpp"
 #include "pgsim/base/units.hpp"
 #include "pgsim/inspect/address_space.hpp"
+#include "pgsim/kernel/zonelists.hpp"
 #include "scenario/e820_facts.hpp"
 
 namespace pgsim {
@@ -108,10 +109,14 @@ std::vector<firmware::LogNodePages> totalpages_of(const Checkpoint& checkpoint, 
             }
             const std::uint64_t memmap = memmap_pages(zone, inputs.layout.struct_page_size);
             const std::uint64_t managed = zone.present > memmap ? zone.present - memmap : zone.present;
-            pages.zones.push_back({std::string{kernel::zone_name(zone.type)},
-                                   {{"used_for_memmap", memmap},
-                                    {"pages", zone.present},
-                                    {"lifo_batch", zone_batch(managed, inputs.series.zone_batch_limit_pages)}}});
+            firmware::LogNodePages::Parts parts{{"used_for_memmap", memmap}};
+            if (managed > zone.managed) {
+                parts.emplace_back("reserved",
+                                   managed - zone.managed);  // of the lowest zone: memblock_find_dma_reserve
+            }
+            parts.emplace_back("pages", zone.present);
+            parts.emplace_back("lifo_batch", zone_batch(managed, inputs.series.zone_batch_limit_pages));
+            pages.zones.emplace_back(std::string{kernel::zone_name(zone.type)}, std::move(parts));
         }
         result.push_back(std::move(pages));
     }
@@ -247,6 +252,12 @@ void add_zone_facts(const Checkpoint& checkpoint, const kernel::BootInputs& inpu
         }
     }
     record.zonelists = firmware::LogZonelists{checkpoint.zones.nodes.size(), managed};
+    if (inputs.series.at_least(5, 16)) {
+        const auto shift = static_cast<unsigned>(inputs.config.number("NODES_SHIFT", 0));
+        for (kernel::NodeOrder& order : kernel::build_all_zonelists(checkpoint.numa, checkpoint.zones, shift)) {
+            record.fallback_order.push_back({order.node, std::move(order.fallback)});
+        }
+    }
 }
 
 /// /proc/meminfo's DirectMap lines: what the pages of the direct map add up to.

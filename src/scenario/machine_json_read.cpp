@@ -219,6 +219,11 @@ void read_node_facts(const JsonView& root, MachineRecord& record) {
     if_present(root, "zonelists", [&](const JsonView& object) {
         record.zonelists = LogZonelists{object.at("count").number(), object.at("total_pages").number()};
     });
+    if_present(root, "fallback_order", [&](const JsonView& list) {
+        record.fallback_order = read_list(list, [](const JsonView& entry) {
+            return LogFallback{read_node(entry.at("node")), read_list(entry.at("order"), read_node)};
+        });
+    });
     if_present(root, "memory", [&](const JsonView& object) { record.memory = read_memory(object); });
 }
 

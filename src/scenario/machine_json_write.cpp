@@ -18,6 +18,7 @@ Json json_of(const LogSrat& entry);
 Json json_of(const LogVmemmap& part);
 Json json_of(const LogNodePages& node);
 Json json_of(const LogUnavailable& entry);
+Json json_of(const LogFallback& fallback);
 
 Json json_of(const LogRange& range) {
     return {{"start", hex(range.start)}, {"end", hex(range.end)}};
@@ -108,6 +109,10 @@ Json json_of(const LogZonelists& lists) {
     return {{"count", lists.count}, {"total_pages", lists.total_pages}};
 }
 
+Json json_of(const LogFallback& fallback) {
+    return {{"node", fallback.node}, {"order", fallback.order}};
+}
+
 Json json_of(const LogMemory& memory) {
     Json object{{"available_k", memory.available_k == 0 ? Json(nullptr) : Json(memory.available_k)},
                 {"total_k", memory.total_k}};
@@ -178,6 +183,9 @@ void write_facts(const MachineRecord& record, Json& root) {
     root["pci_gap"] = or_null(record.pci_gap);
     root["setup_percpu"] = or_null(record.setup_percpu);
     root["zonelists"] = or_null(record.zonelists);
+    if (!record.fallback_order.empty()) {
+        root["fallback_order"] = json_list(record.fallback_order);
+    }
     root["memory"] = or_null(record.memory);
     if (!record.direct_map.empty()) {
         for (const auto& [name, kib] : record.direct_map) {

@@ -142,9 +142,14 @@ void take_map(const MachineRecord& record, BootScenario& scenario) {
     }
 }
 
-/// Zones that this build has not got: the lowest zone that its log names begins where they would lie.
+/// Zones that this build has not got: the lowest zone that its log names begins where they would lie. What
+/// distributions ship has a zone Device.
 void take_zones(const MachineRecord& record, BootScenario& scenario) {
     constexpr std::uint64_t end_of_dma = 16 * MiB;
+    const bool device =
+        record.zone_ranges.empty() || std::any_of(record.zone_ranges.begin(), record.zone_ranges.end(),
+                                                  [](const firmware::LogZone& zone) { return zone.zone == "Device"; });
+    scenario.inputs.config.set("ZONE_DEVICE", device ? "y" : "n");
     if (record.zone_ranges.empty() || !record.zone_ranges.front().range) {
         return;
     }
@@ -159,26 +164,6 @@ void take_zones(const MachineRecord& record, BootScenario& scenario) {
     if (lowest.zone == "Normal") {
         scenario.inputs.config.set("ZONE_DMA32", "n");
         scenario.assumptions.emplace_back("the kernel was built without ZONE_DMA32");
-    }
-}
-
-void take_numa(const MachineRecord& record, BootScenario& scenario) {
-    firmware::NumaDescription& numa = scenario.inputs.numa;
-    if (!record.srat_memory) {
-        return;
-    }
-    // Nodes are numbered in the order in which the SRAT's domains appear: the printed numbers give it back.
-    std::vector<firmware::LogSrat> by_node = *record.srat_memory;
-    std::stable_sort(by_node.begin(), by_node.end(), [](const auto& a, const auto& b) { return a.node < b.node; });
-    numa.domains = record.srat_cpu_domains;
-    for (const firmware::LogSrat& entry : by_node) {
-        if (std::find(numa.domains.begin(), numa.domains.end(), entry.pxm) == numa.domains.end()) {
-            numa.domains.push_back(entry.pxm);
-        }
-    }
-    for (const firmware::LogSrat& entry : *record.srat_memory) {
-        numa.memory.push_back({entry.pxm, physical_or_throw(entry.range, "srat_memory"),
-                               entry.flags.find("hotplug") != std::string::npos});
     }
 }
 
@@ -273,13 +258,19 @@ BootScenario scenario_from_record(const MachineRecord& record) {
     if (record.kernel.empty()) {
         scenario.assumptions.emplace_back("the kernel is 6.6");
     }
+    if (!record.upstream.empty()) {
+        scenario.inputs.series = kernel::KernelSeries::of(record.upstream);
+    }
+    if (scenario.inputs.series.page_offset_base != kernel::KernelSeries{}.page_offset_base) {
+        scenario.inputs.layout.page_offset_base = VirtAddr{scenario.inputs.series.page_offset_base};
+    }
     use_cpu(scenario, "max,-la57");
     take_cpu(record, scenario);
     take_command_line(record, scenario);
     take_map(record, scenario);
     take_loader(record, scenario);
     take_zones(record, scenario);
-    take_numa(record, scenario);
+    scenario.inputs.numa = firmware::numa_of(record);
     take_acpi(record, scenario);
     place_kernel(scenario);
     check_scenario(scenario);

@@ -241,6 +241,9 @@ void MachineOptions::add_to(CLI::App& command) {
     command.add_option("--cpu", cpu, "the processor, e.g. qemu64,+la57,-nx")->type_name("NAME")->group(group);
     command.add_option("--kernel", kernel, "6.1, 6.6 or 6.12")->type_name("SERIES")->group(group);
     command.add_option("--cmdline", cmdline, "the kernel's command line")->type_name("TEXT")->group(group);
+    command.add_option("--srat", srat, "NUMA nodes and distances: SRAT lines, numactl --hardware's table, or JSON")
+        ->type_name("FILE")
+        ->group(group);
     command.add_option("--numa", numa, "NUMA nodes: a number, sizes \"1G,3G\", or off")
         ->type_name("NODES")
         ->group(group);
@@ -263,6 +266,9 @@ BootScenario MachineOptions::scenario() const {
     }
     if (!numa.empty()) {
         use_numa(result, numa);
+    }
+    if (!srat.empty()) {
+        use_srat(result, srat);
     }
     check_scenario(result);
     return result;

@@ -25,6 +25,7 @@ struct MachineOptions {
     std::string kernel;
     std::optional<std::string> cmdline;
     std::string numa;
+    std::string srat;
 
     void add_to(CLI::App& command);
     /// @throws Error  for input that cannot be read or booted

@@ -112,6 +112,13 @@ struct LogZonelists {
     friend bool operator==(const LogZonelists&, const LogZonelists&) = default;
 };
 
+/// "Fallback order for Node 1: 1 0": the nodes in the order of a zonelist.
+struct LogFallback {
+    int node = 0;
+    std::vector<int> order;
+    friend bool operator==(const LogFallback&, const LogFallback&) = default;
+};
+
 /// A variable-range MTRR as logged; mask and base in bytes.
 struct LogMtrr {
     std::uint64_t base = 0;
@@ -127,6 +134,7 @@ struct MachineRecord {
     // what firmware and boot loader gave
     std::string name;
     std::string kernel;                          ///< release
+    std::string upstream;                        ///< the kernel.org release behind it ("6.1.192"); empty: not said
     std::optional<std::string> machine;          ///< the DMI line
     std::optional<std::string> firmware;         ///< "uefi", "legacy-bios", "coreboot", "vmm-direct", "kexec"
     std::optional<std::string> hypervisor;       ///< "Hypervisor detected:"
@@ -165,6 +173,7 @@ struct MachineRecord {
     std::optional<LogRange> pci_gap;
     std::optional<LogCpus> setup_percpu;
     std::optional<LogZonelists> zonelists;
+    std::vector<LogFallback> fallback_order;  ///< printed from 5.16 on
     std::optional<LogMemory> memory;
     /// "DirectMap4k", "DirectMap2M", "DirectMap1G" of /proc/meminfo, in KiB. [spec: only a simulated boot has them]
     std::vector<std::pair<std::string, std::uint64_t>> direct_map;

@@ -22,6 +22,15 @@ namespace pgsim::firmware {
 ///                unknown type; or no map in the text at all
 [[nodiscard]] MachineRecord parse_dmesg(std::string_view text);
 
+/// What a record says about NUMA: the SRAT's ranges. @throws Error  for a range that does not fit in 52 bits
+[[nodiscard]] NumaDescription numa_of(const MachineRecord& record);
+
+/// Reads a NUMA description: SRAT lines as Linux logs them ("SRAT: Node 0 PXM 0 [mem 0x…-0x…]", "SRAT: PXM 0 -> APIC
+/// 0x00 -> Node 0"), and node distances as `numactl --hardware` prints them. Other lines are skipped; either may be
+/// missing.
+/// @throws Error  when both are missing; when a table has not a row for each column, or a distance is not 10 to 255
+[[nodiscard]] NumaDescription parse_numa_text(std::string_view text);
+
 /// Reads a map written as the kernel parameter: "memmap=640K@0,512K$0xa0000 memmap=3G@1M", entries separated by
 /// commas, blanks or line ends, "memmap=" optional. @ RAM, # ACPI, $ reserved, ! persistent (12); the word exactmap
 /// is allowed. '#' at the start of a line begins a comment.

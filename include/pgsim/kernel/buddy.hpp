@@ -11,6 +11,7 @@
 #include "pgsim/base/address.hpp"
 #include "pgsim/kernel/gfp.hpp"
 #include "pgsim/kernel/struct_page.hpp"
+#include "pgsim/kernel/zonelists.hpp"
 #include "pgsim/kernel/zones.hpp"
 
 namespace pgsim::kernel {
@@ -120,8 +121,8 @@ struct BuddySetup {
     std::vector<VirtAddr> node_data;
     /// Room for the per-CPU list heads: 256 bytes for each zone of each node, nodes ascending.
     VirtAddr pcp_area;
-    /// Distance between two nodes; empty: 10 and 20.
-    std::vector<std::vector<unsigned>> node_distance;
+    /// Of build_all_zonelists; empty: one node.
+    std::vector<NodeOrder> node_orders;
 };
 
 /// The buddy allocator of a running kernel. All blocks lie in simulated struct pages: flags, refcount, page type,

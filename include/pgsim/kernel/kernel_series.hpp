@@ -50,6 +50,8 @@ struct KernelSeries {
     bool initmem_line_from_numa = false;    ///< before 3.17: "Initmem setup node" has the node's whole block
     bool zone_limits_unclamped = false;     ///< before 4.0: "Zone ranges" end at the zones' limits, not at max_low_pfn
     bool reserves_first_mib = true;         ///< R5.24: from 5.13 on
+    /// Without KASLR and LA57; before 4.20 the direct map began one slot lower.
+    std::uint64_t page_offset_base = 0xffff'8880'0000'0000;
 
     /// True from release `major`.`minor` on.
     [[nodiscard]] bool at_least(unsigned from_major, unsigned from_minor) const noexcept {

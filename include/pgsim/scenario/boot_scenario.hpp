@@ -48,6 +48,12 @@ struct BootScenario {
 /// @throws Error  naming the file (and line, or key) and the reason
 [[nodiscard]] BootScenario load_scenario(const std::string& path);
 
+/// Gives the machine the NUMA description of a file: SRAT lines and a table of node distances as text (see
+/// firmware::parse_numa_text), or a JSON object as a capture's "numa". A file that holds distances only adds them to
+/// the nodes that the machine has.
+/// @throws Error  naming the file and the reason; also when there is not a distance for each pair of nodes
+void use_srat(BootScenario& scenario, const std::string& path);
+
 /// The machine record of a boot log or of a machine file; nullopt when the path holds something else.
 /// @throws Error  as load_scenario
 [[nodiscard]] std::optional<firmware::MachineRecord> load_machine_record(const std::string& path);
