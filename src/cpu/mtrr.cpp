@@ -8,6 +8,7 @@ namespace pgsim {
 
 namespace {
 
+constexpr std::uint64_t four_gib = std::uint64_t{1} << 32;
 constexpr std::uint64_t enabled = 1U << 11;
 constexpr std::uint64_t fixed_enabled = 1U << 10;
 constexpr std::uint64_t valid = 1U << 11;
@@ -98,7 +99,11 @@ std::optional<MemoryType> Mtrrs::type_of(PhysAddr address, unsigned maxphyaddr) 
     if (undefined) {
         return std::nullopt;
     }
-    return found ? found : mtrr_type(static_cast<std::uint8_t>(def_type));
+    if (found) {
+        return found;
+    }
+    const bool forced = address.value() >= four_gib && address.value() < top_mem2;
+    return forced ? MemoryType::wb : mtrr_type(static_cast<std::uint8_t>(def_type));
 }
 
 std::uint64_t* Mtrrs::find(std::uint32_t msr) noexcept {

@@ -133,6 +133,7 @@ const DmesgReader::Rule DmesgReader::rules[] = {
     {"ACPI: SRAT: ", &DmesgReader::srat},
     {"SRAT: ", &DmesgReader::srat},
     {"MTRR default type: ", &DmesgReader::mtrr_default},
+    {"TOM2: ", &DmesgReader::top_mem2},
     {"found SMP MP-table at ", &DmesgReader::mp_table},
     {"ACPI: Reserving ", &DmesgReader::acpi_reserving},
     {"Reserving Intel graphics ", &DmesgReader::graphics},
@@ -343,6 +344,11 @@ bool DmesgReader::srat(TextScan scan) {
 
 bool DmesgReader::mtrr_default(TextScan scan) {
     record_.mtrr_default = std::string{scan.word()};
+    return true;
+}
+
+bool DmesgReader::top_mem2(TextScan scan) {
+    record_.top_mem2 = scan.number(16);
     return true;
 }
 

@@ -46,6 +46,7 @@ private:
     bool srat(TextScan scan);
     bool mtrr_default(TextScan scan);
     bool mtrr_range(TextScan scan);
+    bool top_mem2(TextScan scan);
     bool mp_table(TextScan scan);
     bool acpi_reserving(TextScan scan);
     bool graphics(TextScan scan);

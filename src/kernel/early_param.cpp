@@ -218,6 +218,8 @@ void parse_flag(std::string_view name, const KernelConfig& config, EarlyParams& 
         params.movable_node = config.enabled("MEMORY_HOTPLUG");
     } else if (same_name(name, "gbpages")) {
         params.gbpages = true;
+    } else if (same_name(name, "disable_mtrr_trim")) {
+        params.disable_mtrr_trim = true;
     } else if (same_name(name, "nogbpages")) {
         params.gbpages = false;
     } else if (same_name(name, "no5lvl")) {

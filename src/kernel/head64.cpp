@@ -121,10 +121,11 @@ void fix_kernel_image_map(Kernel& k, std::uint64_t load_delta) {
 }
 
 void set_paging_mode(Kernel& k, bool la57) {
+    KernelState& s = k.state;
     if (!la57) {
+        s.page_offset_base = k.inputs.series.page_offset_base;
         return;
     }
-    KernelState& s = k.state;
     s.pgtable_l5_enabled = true;
     s.pgdir_shift = 48;
     s.ptrs_per_p4d = 512;

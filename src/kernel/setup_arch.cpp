@@ -12,6 +12,7 @@
 #include "pgsim/kernel/early_ioremap.hpp"
 #include "pgsim/kernel/fixmap.hpp"
 #include "pgsim/kernel/kernel.hpp"
+#include "pgsim/kernel/mtrr_cleanup.hpp"
 #include "pgsim/kernel/setup_data.hpp"
 
 namespace pgsim::kernel {
@@ -66,6 +67,11 @@ void kernel_randomize_memory(Kernel& k) {
 void find_ranges_of_ram(Kernel& k) {
     KernelState& s = k.state;
     s.max_pfn = k.e820.end_of_ram_pfn(s.pgtable_l5_enabled ? 5 : 4, k.inputs.series);
+    const CpuState& cpu = k.machine.cpu();
+    if (!k.params.disable_mtrr_trim &&
+        mtrr_trim_uncached_memory(cpu.mtrrs, k.inputs.cpu.maxphyaddr(), s.max_pfn, k.e820) != 0) {
+        s.max_pfn = k.e820.end_of_ram_pfn(s.pgtable_l5_enabled ? 5 : 4, k.inputs.series);
+    }
     s.max_possible_pfn = s.max_pfn;
     kernel_randomize_memory(k);
     k.memblock.set_page_offset_base(VirtAddr{s.page_offset_base});

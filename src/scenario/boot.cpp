@@ -144,6 +144,9 @@ Boot run(const BootScenario& scenario, const BootOptions& options) {
     Machine machine{implemented(inputs.cpu)};
     firmware::map_physical_memory(machine.memory(), inputs.boot_params, loaded_ranges(inputs));
     firmware::load_boot_params(machine.memory(), inputs.boot_params);
+    CpuState reset = machine.cpu();
+    reset.mtrrs = inputs.mtrrs;
+    machine.set_cpu_state(reset);
     if (inputs.boot_params.protocol == firmware::BootProtocol::bits64) {
         enter_in_long_mode(machine, inputs);
     }

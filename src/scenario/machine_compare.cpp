@@ -219,19 +219,23 @@ Explain always(std::string why) {
     return [why = std::move(why)](const std::string&, bool) { return std::optional{why}; };
 }
 
-std::optional<std::string> explain_change(const std::string& line, bool logged) {
-    if (!logged) {
-        return "a debug-level line, which copies of logs often lose";
-    }
-    if (line.find("remove ") != std::string::npos) {
-        return "EFI says that this range is memory-mapped I/O; the map does not";
-    }
-    if (line.find("reserve RAM buffer") != std::string::npos) {
-        return std::nullopt;
-    }
-    return line.find("-0xffffffff]") != std::string::npos
-               ? "the MTRRs leave this range without write-back memory type; no RAM is in it"
-               : "memory of one of EFI's tables, or a hole of the MTRRs: not in the map";
+Explain explain_change(const MachineRecord& machine) {
+    const bool mtrrs = machine.mtrr_default.has_value();
+    return [mtrrs](const std::string& line, bool logged) -> std::optional<std::string> {
+        if (!logged) {
+            return "a debug-level line, which copies of logs often lose";
+        }
+        if (line.find("remove ") != std::string::npos) {
+            return "EFI says that this range is memory-mapped I/O; the map does not";
+        }
+        const bool top = line.find("-0xffffffff]") != std::string::npos;
+        if (line.find("reserve RAM buffer") != std::string::npos || (top && mtrrs)) {
+            return std::nullopt;
+        }
+        return top     ? "the MTRRs, which the log does not show, leave this range without write-back memory type"
+               : mtrrs ? "memory of one of EFI's tables: not in the map"
+                       : "memory of one of EFI's tables, or a hole of the MTRRs: not in the map";
+    };
 }
 
 /// Whether RAM entries of the map lie in the range of a logged line.
@@ -374,7 +378,7 @@ std::vector<MachineFact> compare_machine(const MachineRecord& s, const MachineRe
         return lines;
     };
     const std::vector<Section> sections{
-        {"e820_changes", change_lines(s), change_lines(l), explain_change},
+        {"e820_changes", change_lines(s), change_lines(l), explain_change(l)},
         {"last_pfn", last_pfn_lines(s), last_pfn_lines(l), {}},
         {"gb_pages_line", gb(s), gb(l), {}},
         {"init_memory_mapping", mapping_lines(s), mapping_lines(l), explain_mapping(l)},

@@ -360,6 +360,7 @@ MachineRecord inputs_of(const MachineRecord& record) {
     MachineRecord inputs;
     inputs.name = record.name;
     inputs.kernel = record.kernel;
+    inputs.upstream = record.upstream;
     inputs.machine = record.machine;
     inputs.firmware = record.firmware;
     inputs.hypervisor = record.hypervisor;
@@ -372,6 +373,7 @@ MachineRecord inputs_of(const MachineRecord& record) {
     inputs.nx = record.nx;
     inputs.mtrr_default = record.mtrr_default;
     inputs.mtrr = record.mtrr;
+    inputs.top_mem2 = record.top_mem2;
     inputs.acpi_tables = record.acpi_tables;
     inputs.acpi_reserved = record.acpi_reserved;
     inputs.mp_table = record.mp_table;

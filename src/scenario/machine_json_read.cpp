@@ -227,6 +227,28 @@ void read_node_facts(const JsonView& root, MachineRecord& record) {
     if_present(root, "memory", [&](const JsonView& object) { record.memory = read_memory(object); });
 }
 
+/// The lines themselves, for what firmware and processor say there and no field holds.
+void read_raw(const JsonView& root, MachineRecord& record) {
+    std::string lines;
+    if_present(root, "raw", [&](const JsonView& list) {
+        for (const std::string& line : read_list(list, [](const JsonView& text) { return text.string(); })) {
+            lines += line + '\n';
+        }
+    });
+    if (lines.find("BIOS-e820: ") == std::string::npos) {
+        return;
+    }
+    MachineRecord raw = parse_dmesg(lines);
+    record.upstream = std::move(raw.upstream);
+    record.mtrr_default = std::move(raw.mtrr_default);
+    record.mtrr = std::move(raw.mtrr);
+    record.top_mem2 = raw.top_mem2;
+    record.srat_cpu_domains = std::move(raw.srat_cpu_domains);
+    if (record.fallback_order.empty()) {
+        record.fallback_order = std::move(raw.fallback_order);
+    }
+}
+
 }  // namespace
 
 MachineRecord machine_record_from_json(std::string_view text, std::string_view name) {
@@ -239,6 +261,7 @@ MachineRecord machine_record_from_json(std::string_view text, std::string_view n
     read_inputs(root, record);
     read_early_facts(root, record);
     read_node_facts(root, record);
+    read_raw(root, record);
     return record;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <algorithm>
+#include <array>
 #include <bit>
 
 #include "pgsim/base/error.hpp"
@@ -59,6 +60,17 @@ unsigned physical_bits(const MachineRecord& record) {
     return std::min(std::max({bits == 0 ? 40U : std::max(bits, 36U), needed}), 52U);
 }
 
+/// The encoding of a memory type in Linux's words.
+std::uint64_t encoded_type(std::string_view words) {
+    constexpr std::array<std::pair<std::string_view, MemoryType>, 5> names{{{"uncachable", MemoryType::uc},
+                                                                            {"write-combining", MemoryType::wc},
+                                                                            {"write-through", MemoryType::wt},
+                                                                            {"write-protect", MemoryType::wp},
+                                                                            {"write-back", MemoryType::wb}}};
+    const auto found = std::find_if(names.begin(), names.end(), [&](const auto& name) { return name.first == words; });
+    return static_cast<std::uint64_t>(found == names.end() ? MemoryType::uc : found->second);
+}
+
 /// The processor in words that the log has for it.
 void take_cpu(const MachineRecord& record, BootScenario& scenario) {
     constexpr std::uint64_t max_arch_pfn_5_level = std::uint64_t{1} << 40;
@@ -78,6 +90,30 @@ void take_cpu(const MachineRecord& record, BootScenario& scenario) {
         scenario.assumptions.emplace_back("the kernel runs with 4-level paging");
     }
     cpu.set_maxphyaddr(physical_bits(record));
+}
+
+/// The MTRRs as logged. RAM above 4 GiB that no range covers means that TOP_MEM2 does, if the log does not say.
+void take_mtrrs(const MachineRecord& record, BootScenario& scenario) {
+    constexpr std::uint64_t enabled = 3U << 10;
+    constexpr std::uint64_t range_valid = 1U << 11;
+    if (!record.mtrr_default) {
+        return;
+    }
+    Mtrrs& mtrrs = scenario.inputs.mtrrs;
+    mtrrs.def_type = encoded_type(*record.mtrr_default) | enabled;
+    bool covers_high = false;
+    for (std::size_t i = 0; i < record.mtrr.size() && i < mtrrs.variable.size(); ++i) {
+        const firmware::LogMtrr& range = record.mtrr[i];
+        mtrrs.variable[i] = {range.base | encoded_type(range.type), range.mask | range_valid};
+        const std::uint64_t size = range.mask & (~range.mask + 1);
+        covers_high = covers_high || (range.type == "write-back" && range.base + size > 4 * GiB);
+    }
+    const std::uint64_t end = end_of_ram(scenario.inputs.boot_params.e820);
+    mtrrs.top_mem2 = record.top_mem2.value_or(0);
+    if (mtrrs.top_mem2 == 0 && !covers_high && end > 4 * GiB && *record.mtrr_default == "uncachable") {
+        mtrrs.top_mem2 = end;
+        scenario.assumptions.emplace_back("TOP_MEM2 makes the RAM above 4 GiB write-back");
+    }
 }
 
 std::string command_line_of(const MachineRecord& record) {
@@ -261,13 +297,11 @@ BootScenario scenario_from_record(const MachineRecord& record) {
     if (!record.upstream.empty()) {
         scenario.inputs.series = kernel::KernelSeries::of(record.upstream);
     }
-    if (scenario.inputs.series.page_offset_base != kernel::KernelSeries{}.page_offset_base) {
-        scenario.inputs.layout.page_offset_base = VirtAddr{scenario.inputs.series.page_offset_base};
-    }
     use_cpu(scenario, "max,-la57");
     take_cpu(record, scenario);
     take_command_line(record, scenario);
     take_map(record, scenario);
+    take_mtrrs(record, scenario);
     take_loader(record, scenario);
     take_zones(record, scenario);
     scenario.inputs.numa = firmware::numa_of(record);

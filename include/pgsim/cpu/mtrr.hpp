@@ -45,6 +45,9 @@ struct Mtrrs {
     std::uint64_t def_type = 0;             ///< IA32_MTRR_DEF_TYPE: type 7:0, FE bit 10, E bit 11
     std::array<std::uint64_t, 11> fixed{};  ///< 64K_00000, 16K_80000, 16K_A0000, 4K_C0000 ... 4K_F8000
     std::array<Variable, 10> variable{};
+    /// AMD's TOP_MEM2 with SYSCFG.Tom2ForceMemTypeWB: where no range says otherwise, [4 GiB, this) is WB and not of the
+    /// default type; 0: off. [AMD-APM2 "Top-of-memory Registers", "Extended Fixed-Range MTRR Type-Field Encodings"]
+    std::uint64_t top_mem2 = 0;
 
     /// Type of the byte at `address`; nullopt where overlapping ranges make it undefined.
     [[nodiscard]] std::optional<MemoryType> type_of(PhysAddr address, unsigned maxphyaddr) const noexcept;

@@ -148,6 +148,7 @@ struct MachineRecord {
     std::optional<bool> nx;
     std::optional<std::string> mtrr_default;  ///< "uncachable", "write-back"
     std::vector<LogMtrr> mtrr;
+    std::optional<std::uint64_t> top_mem2;  ///< "TOM2: … aka …M": bytes
     std::vector<AcpiTable> acpi_tables;
     std::vector<LogRange> acpi_reserved;  ///< "ACPI: Reserving … table memory at"
     std::optional<LogRange> mp_table;     ///< "found SMP MP-table at"

@@ -9,6 +9,7 @@
 
 #include "pgsim/base/range.hpp"
 #include "pgsim/cpu/cpu_features.hpp"
+#include "pgsim/cpu/mtrr.hpp"
 #include "pgsim/firmware/boot_params.hpp"
 #include "pgsim/firmware/numa_description.hpp"
 #include "pgsim/kernel/kernel_config.hpp"
@@ -37,6 +38,7 @@ struct MemblockRequest {
 /// random in the real boot. Nothing else steers the result. [spec appendix D]
 struct BootInputs {
     CpuFeatures cpu;
+    Mtrrs mtrrs;  ///< as firmware set them; all zero: not known, nothing is trimmed (R5.12)
     /// Whether the CPU leaks kernel memory (RDCL_NO clear); nullopt: judged by vendor and model. Decides PTI (R6.2).
     std::optional<bool> meltdown_bug;
     KernelSeries series;

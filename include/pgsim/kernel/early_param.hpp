@@ -53,6 +53,7 @@ struct EarlyParams {
     PtiMode pti = PtiMode::automatic;   ///< pti=, nopti and mitigations=off together [spec R6.2]
     std::uint64_t new_log_buf_len = 0;  ///< bytes, a power of two; 0: the built-in buffer stays
     bool memblock_debug = false;
+    bool disable_mtrr_trim = false;
     bool memtest = false;
 };
 
