@@ -158,6 +158,12 @@ void load_boot_params(PhysicalMemory& memory, const BootParams& params) {
             put(memory, place + 8, node.e820_ext[entry].size);
             put(memory, place + 16, static_cast<std::uint32_t>(node.e820_ext[entry].type));
         }
+        if (node.indirect) {
+            put(memory, at + 16, node.indirect->type);
+            put(memory, at + 20, std::uint32_t{0});
+            put(memory, at + 24, node.indirect->length);
+            put(memory, at + 32, node.indirect->address.value());
+        }
     }
 }
 

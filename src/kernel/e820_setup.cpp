@@ -223,11 +223,18 @@ void E820::reserve_setup_data(std::span<const firmware::SetupData> list, const K
     constexpr std::uint32_t setup_efi = 4;
     constexpr std::uint32_t setup_ima = 8;
     constexpr std::uint32_t setup_rng_seed = 9;
+    // The kexec table is changed in the same way, with the same line.
+    const auto reserve = [&](std::uint64_t start, std::uint64_t size, bool also_kexec) {
+        range_update(start, size, E820Type::ram, E820Type::reserved_kern);
+        if (series.setup_data_in_kexec_table && also_kexec) {
+            printed_.push_back(printed_.back());
+        }
+    };
     for (const firmware::SetupData& node : list) {
-        range_update(node.address.value(), header_bytes + node.length, E820Type::ram, E820Type::reserved_kern);
-        if (series.setup_data_in_kexec_table && node.type != setup_efi && node.type != setup_ima &&
-            node.type != setup_rng_seed) {
-            printed_.push_back(printed_.back());  // the kexec table is changed in the same way, with the same line
+        reserve(node.address.value(), header_bytes + node.length,
+                node.type != setup_efi && node.type != setup_ima && node.type != setup_rng_seed);
+        if (const PhysRange target = indirect_target(node); !target.empty()) {
+            reserve(target.start().value(), target.size(), true);
         }
     }
     if (!list.empty()) {
@@ -309,6 +316,9 @@ void early_reserve_memory(const firmware::BootParams& params, const EarlyReserva
     for (const firmware::SetupData& node : params.setup_data) {
         memblock.reserve(node.address.value(), 16 + std::uint64_t{node.length},
                          "memblock_x86_reserve_range_setup_data");
+        if (const PhysRange target = indirect_target(node); !target.empty()) {
+            memblock.reserve(target.start().value(), target.size(), "memblock_x86_reserve_range_setup_data");
+        }
     }
     for (const PhysRange& range : what.ibft) {
         memblock.reserve(range.start().value(), range.size(), "reserve_ibft_region");

@@ -12,11 +12,22 @@ namespace {
 
 constexpr std::uint64_t header_bytes = 16;
 constexpr std::uint64_t e820_entry_bytes = 20;
+constexpr std::uint64_t indirect_bytes = 24;
 constexpr std::uint64_t slot_bytes = 0x3'f000;  // what one early mapping surely holds
 constexpr std::size_t most_nodes = 4096;
 
 firmware::E820Entry read_entry(Kernel& k, VirtAddr at) {
     return {k.memory.read64(at), k.memory.read64(at + 8), static_cast<firmware::E820Type>(k.memory.read32(at + 16))};
+}
+
+firmware::SetupData::Indirect read_indirect(Kernel& k, std::uint64_t pa) {
+    const VirtAddr at = early_memremap(k, pa, indirect_bytes);
+    const std::uint64_t target = k.memory.read64(at + 16);
+    const firmware::SetupData::Indirect indirect{k.memory.read32(at), k.memory.read64(at + 8),
+                                                 PhysAddr::try_from(target).value_or(PhysAddr{})};
+    early_memunmap(k, at, indirect_bytes);
+    const bool fits = PhysAddr::try_from(target) && indirect.length <= PhysSpace::last - target;
+    return fits ? indirect : firmware::SetupData::Indirect{firmware::setup_indirect, 0, PhysAddr{}};
 }
 
 }  // namespace
@@ -43,6 +54,9 @@ std::vector<firmware::SetupData> read_setup_data(Kernel& k) {
                 node.e820_ext.push_back(read_entry(k, payload + at));
             }
             early_memunmap(k, payload, bytes);
+        }
+        if (node.type == firmware::setup_indirect && node.length >= indirect_bytes) {
+            node.indirect = read_indirect(k, pa + header_bytes);
         }
         list.push_back(std::move(node));
         pa = next;

@@ -68,7 +68,16 @@ Json boot_params(const kernel::BootInputs& inputs) {
     out["ramdisk"] = {{"start", hexadecimal(params.ramdisk_image.value())}, {"size", params.ramdisk_size}};
     Json nodes = Json::array();
     for (const firmware::SetupData& node : params.setup_data) {
-        nodes.push_back({{"pa", hexadecimal(node.address.value())}, {"type", node.type}, {"len", node.length}});
+        Json object{{"pa", hexadecimal(node.address.value())}, {"type", node.type}, {"len", node.length}};
+        if (!node.e820_ext.empty()) {
+            object["e820"] = e820(node.e820_ext);
+        }
+        if (node.indirect) {
+            object["indirect"] = {{"pa", hexadecimal(node.indirect->address.value())},
+                                  {"type", node.indirect->type},
+                                  {"len", node.indirect->length}};
+        }
+        nodes.push_back(std::move(object));
     }
     out["setup_data"] = std::move(nodes);
     out["bda"] = {{"ebda_segment", hexadecimal(params.ebda_segment)}, {"base_memory_kb", params.base_memory_kb}};

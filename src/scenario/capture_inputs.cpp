@@ -139,8 +139,17 @@ firmware::E820Table read_e820(const JsonView& list) {
 
 std::vector<firmware::SetupData> read_setup_data(const JsonView& list) {
     return formats::read_list(list, [](const JsonView& node) {
-        return firmware::SetupData{physical(node.at("pa")), narrow<std::uint32_t>(node.at("type")),
-                                   narrow<std::uint32_t>(node.at("len"))};
+        firmware::SetupData data{physical(node.at("pa")), narrow<std::uint32_t>(node.at("type")),
+                                 narrow<std::uint32_t>(node.at("len"))};
+        if (const auto more = node.find("e820")) {
+            data.e820_ext = read_e820(*more);
+        }
+        if (const auto target = node.find("indirect")) {
+            const PhysRange at = sized_range(target->at("pa"), target->at("len"));
+            data.indirect =
+                firmware::SetupData::Indirect{narrow<std::uint32_t>(target->at("type")), at.size(), at.start()};
+        }
+        return data;
     });
 }
 

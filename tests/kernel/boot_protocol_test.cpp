@@ -89,6 +89,27 @@ TEST_CASE("Entries that do not fit into the zero page come as setup_data", "[ker
     }
 }
 
+TEST_CASE("Data that lies elsewhere is set aside too", "[kernel][R5.6]") {
+    constexpr std::uint32_t setup_dtb = 2;
+    BootScenario scenario = presets::qemu_q35("4G");
+    firmware::SetupData node{0x9'0000_pa, firmware::setup_indirect, 24};
+    node.indirect = firmware::SetupData::Indirect{setup_dtb, 0x3000, 0x4000'0000_pa};
+    firmware::SetupData loop{0x9'1000_pa, firmware::setup_indirect, 24};
+    loop.indirect = firmware::SetupData::Indirect{firmware::setup_indirect, 0x3000, 0x5000'0000_pa};
+    scenario.inputs.boot_params.setup_data = {node, loop};
+    const Boot boot = run(scenario, {.until = "init_mem_mapping.entry"});
+    REQUIRE_FALSE(boot.halt());
+    const Checkpoint& checkpoint = boot.last();
+    CHECK_FALSE(is_ram(checkpoint, 0x4000'0000));
+    CHECK_FALSE(is_ram(checkpoint, 0x4000'2fff));
+    CHECK(is_ram(checkpoint, 0x4000'3000));
+    CHECK(checkpoint.memblock.is_reserved(0x4000'0000));
+    CHECK(checkpoint.memblock.is_reserved(0x4000'2fff));
+    CHECK_FALSE(checkpoint.memblock.is_reserved(0x4000'3000));
+    CHECK(is_ram(checkpoint, 0x5000'0000));  // one indirection and no more
+    CHECK_FALSE(checkpoint.memblock.is_reserved(0x5000'0000));
+}
+
 TEST_CASE("An iBFT in low memory is found by its signature and reserved", "[kernel][R5.18]") {
     test::BootKernel boot{"setup_arch.entry"};
     kernel::Kernel& k = boot.kernel;

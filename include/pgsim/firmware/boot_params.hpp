@@ -4,10 +4,12 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "pgsim/base/address.hpp"
+#include "pgsim/base/range.hpp"
 #include "pgsim/firmware/e820_table.hpp"
 
 namespace pgsim::firmware {
@@ -18,11 +20,28 @@ struct SetupData {
     std::uint32_t type = 0;
     std::uint32_t length = 0;
     std::vector<E820Entry> e820_ext{};  ///< the payload of SETUP_E820_EXT: entries that the zero page has no room for
+    /// The payload of SETUP_INDIRECT: where the data lies, and of which type it is.
+    struct Indirect {
+        std::uint32_t type = 0;
+        std::uint64_t length = 0;
+        PhysAddr address;
+        friend bool operator==(const Indirect&, const Indirect&) = default;
+    };
+    std::optional<Indirect> indirect{};
     friend bool operator==(const SetupData&, const SetupData&) = default;
 };
 
 /// Type of a node that holds E820 entries. [spec R5.5]
 inline constexpr std::uint32_t setup_e820_ext = 1;
+
+/// Type of a node that only says where its data lies; this type within it is not followed. [spec R5.6]
+inline constexpr std::uint32_t setup_indirect = 0x8000'0000;
+
+/// Where the data of a SETUP_INDIRECT node lies; empty for any other node. [spec R5.6]
+[[nodiscard]] inline PhysRange indirect_target(const SetupData& node) {
+    const bool followed = node.type == setup_indirect && node.indirect && node.indirect->type != setup_indirect;
+    return followed ? PhysRange::sized(node.indirect->address, node.indirect->length) : PhysRange{};
+}
 
 /// How the loader enters the kernel. [spec R0.1]
 enum class BootProtocol : std::uint8_t {
