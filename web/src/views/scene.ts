@@ -67,12 +67,21 @@ export class Scene {
   }
 
   render(content: SceneContent): void {
+    const old = this.content;
+    this.content = content;
+    // What is selected changes often, what there is rarely.
+    if (!old || old.model !== content.model || old.other !== content.other || old.earlier !== content.earlier)
+      this.build();
+    this.select();
+    this.drawLinks();
+  }
+
+  private build(): void {
+    const { model } = this.content as SceneContent;
     const focused = this.element.contains(document.activeElement)
       ? (document.activeElement as HTMLElement).dataset['key']
       : undefined;
-    this.content = content;
     this.cells.length = this.boxes.length = 0;
-    const { model } = content;
     const pages = model.processes.map(({ areas }) =>
       areas.reduce((sum, area) => sum + cellsOf(area, this.limit(model)).length, 0),
     );
@@ -85,7 +94,29 @@ export class Scene {
     );
     this.renderFrames(model);
     if (focused) this.element.querySelector<HTMLElement>(`[data-key="${focused}"]`)?.focus();
-    this.drawLinks();
+  }
+
+  /** Marks the selected page and frame, and all pages that map the frame; each list has one stop for the Tab key. */
+  private select(): void {
+    const { pick } = this.content as SceneContent;
+    const picked = this.pickedFrame;
+    const stops = new Map<Element | null, HTMLElement>();
+    const mark = (element: HTMLElement, selected: boolean, lit: boolean): void => {
+      element.classList.toggle('selected', selected);
+      element.classList.toggle('lit', lit);
+      set(element, 'aria-selected', String(selected));
+      set(element, 'tabindex', '-1');
+      if (selected || !stops.has(element.parentElement)) stops.set(element.parentElement, element);
+    };
+    for (const { element, process, cell } of this.cells) {
+      const selected = pick.process === process.name && pick.va >= cell.va && pick.va < cell.va + cell.size;
+      mark(element, selected, this.isLit(cell, picked));
+    }
+    for (const { element, group } of this.boxes) {
+      const selected = group.frames.some(({ pfn }) => pfn === picked);
+      mark(element, selected, selected);
+    }
+    for (const element of stops.values()) set(element, 'tabindex', '0');
   }
 
   /** Cells of an area: the narrower the columns, the fewer. */
@@ -141,10 +172,8 @@ export class Scene {
   }
 
   private area(process: Process, area: Area, large: boolean): HTMLElement {
-    const { model, pick } = this.content as SceneContent;
+    const { model } = this.content as SceneContent;
     const cells = cellsOf(area, this.limit(model));
-    const here = pick.process === process.name && pick.va >= area.start && pick.va < area.end;
-    const selected = here ? cells.findIndex(({ va, size }) => pick.va >= va && pick.va < va + size) : -1;
     const notes = [area.backing, ...area.notes].join(', ');
     const grid = h(
       'div',
@@ -154,7 +183,7 @@ export class Scene {
         'aria-label': `${process.name}, area ${hex(area.start)} to ${hex(area.end)}, ${area.rights}, ${notes}`,
         onkeydown: (event: KeyboardEvent) => this.key(event, grid),
       },
-      ...cells.map((cell, i) => this.cell(process, cell, large, i === selected, i === Math.max(0, selected))),
+      ...cells.map((cell) => this.cell(process, cell, large)),
     );
     return h(
       'div',
@@ -171,21 +200,18 @@ export class Scene {
     );
   }
 
-  private cell(process: Process, cell: Cell, large: boolean, selected: boolean, stop: boolean): HTMLElement {
+  private cell(process: Process, cell: Cell, large: boolean): HTMLElement {
     const { model } = this.content as SceneContent;
     const single = cell.pages.length === 1 && (cell.pages[0] as Page).size === cell.size ? cell.pages[0] : undefined;
     const mark = this.cellMark(process.name, cell);
     const sharers = Math.max(0, ...cell.pages.map((page) => model.sharers(page)));
-    const lit = this.isLit(cell);
     const kind = single ? kindOf(single, model) : cell.pages.length === 0 ? 'empty' : groupKind(cell, model);
     const text = this.cellText(process, cell, mark, sharers);
     const element = h(
       'div',
       {
-        class: `cell c-${kind}${selected ? ' selected' : ''}${lit ? ' lit' : ''}${sharers > 1 ? ' shared' : ''}`,
+        class: `cell c-${kind}${sharers > 1 ? ' shared' : ''}`,
         role: 'option',
-        tabindex: stop ? 0 : -1,
-        'aria-selected': String(selected),
         title: text,
         'data-key': `${process.name}.${hex(cell.va)}`,
         onclick: () => this.choosePage(process.name, (cell.pages[0] as Page | undefined)?.va ?? cell.va),
@@ -223,8 +249,7 @@ export class Scene {
     return pfn === null ? null : (model.frame(pfn)?.pfn ?? pfn);
   }
 
-  private isLit(cell: Cell): boolean {
-    const picked = this.pickedFrame;
+  private isLit(cell: Cell, picked: number | null): boolean {
     const { model } = this.content as SceneContent;
     return picked !== null && cell.pages.some(({ pfn }) => pfn !== null && (model.frame(pfn)?.pfn ?? pfn) === picked);
   }
@@ -248,8 +273,6 @@ export class Scene {
     const groups: Group[] = [];
     for (let i = 0; i < model.frames.length; i += Math.max(1, size))
       groups.push({ frames: model.frames.slice(i, i + size) });
-    const picked = this.pickedFrame;
-    const at = groups.findIndex(({ frames }) => frames.some(({ pfn }) => pfn === picked));
     const grid = h(
       'div',
       {
@@ -258,7 +281,7 @@ export class Scene {
         'aria-label': `Page frames in use, ${this.name} the step`,
         onkeydown: (event: KeyboardEvent) => this.key(event, grid),
       },
-      ...groups.map((group, i) => this.frameBox(group, large, i === at, i === Math.max(0, at))),
+      ...groups.map((group) => this.frameBox(group, large)),
     );
     this.strip.replaceChildren(
       h(
@@ -272,17 +295,15 @@ export class Scene {
     );
   }
 
-  private frameBox(group: Group, large: boolean, selected: boolean, stop: boolean): HTMLElement {
+  private frameBox(group: Group, large: boolean): HTMLElement {
     const frame = group.frames[0] as Frame;
     const mark = this.frameMark(group);
     const text = this.frameText(group, mark);
     const element = h(
       'div',
       {
-        class: `cell frame f-${frame.kind}${selected ? ' selected lit' : ''}${frame.mapcount > 1 ? ' shared' : ''}`,
+        class: `cell frame f-${frame.kind}${frame.mapcount > 1 ? ' shared' : ''}`,
         role: 'option',
-        tabindex: stop ? 0 : -1,
-        'aria-selected': String(selected),
         title: text,
         'data-key': `frame.${frame.pfn.toString(16)}`,
         onclick: () => this.chooseFrame(frame.pfn),
