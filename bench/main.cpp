@@ -34,22 +34,22 @@ public:
         if (best_.count("c_checked/0") == 0) {
             return;
         }
-        const char* const rows[] = {"c_minimal",       "c_checked", "pure_walk",
+        const char* const rows[] = {"c_minimal",       "c_checked", "pure_walk",  "walker_translate",
                                     "walk_with_trace", "tlb_model", "full_timing"};
-        std::printf("\nns a translation (ratio to c_checked), fastest repetition\n%-16s", "");
+        std::printf("\nns a translation (ratio to c_checked), fastest repetition\n%-18s", "");
         for (const char* name : {"a stride", "b uniform", "c 2M pages", "d zipf"}) {
             std::printf("%18s", name);
         }
         std::printf("\n");
         for (const char* row : rows) {
-            std::printf("%-16s", row);
+            std::printf("%-18s", row);
             for (int of = 0; of < 4; ++of) {
                 const double ns = at(std::string{row} + "/" + std::to_string(of));
                 std::printf("%10.2f (%5.2f)", ns, ns / at("c_checked/" + std::to_string(of)));
             }
             std::printf("\n");
         }
-        std::printf("%-16s%10.2f\n", "tlb_hit", at("tlb_hit"));
+        std::printf("%-18s%10.2f\n", "tlb_hit", at("tlb_hit"));
     }
 
 private:
