@@ -34,7 +34,7 @@ public:
         if (best_.count("c_checked/0") == 0) {
             return;
         }
-        const char* const rows[] = {"c_minimal",       "c_checked", "pure_walk",  "walker_translate",
+        const char* const rows[] = {"c_minimal",       "c_checked", "pure_walk",
                                     "walk_with_trace", "tlb_model", "full_timing"};
         std::printf("\nns a translation (ratio to c_checked), fastest repetition\n%-18s", "");
         for (const char* name : {"a stride", "b uniform", "c 2M pages", "d zipf"}) {

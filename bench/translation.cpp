@@ -4,10 +4,8 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <memory>
 
 #include "fixture.hpp"
-#include "pgsim/mmu/lean_walker.hpp"
 
 namespace pgsim::bench {
 
@@ -42,15 +40,8 @@ void c_checked(benchmark::State& state) {
     over_stream(state, of, [&](VirtAddr virt) { return c_walk_checked(&of.tables, virt.value(), 0, 0); });
 }
 
-/// All checks, no trace, no cached translation: the walker for streams.
+/// All checks, every entry read, no cached translation, no trace.
 void pure_walk(benchmark::State& state) {
-    const Stream& of = stream_of(state);
-    const auto walker = std::make_unique<LeanWalker>(of.replay->memory(), of.controls);
-    over_stream(state, of, [&](VirtAddr virt) { return (*walker->translate(virt, user_read)).value(); });
-}
-
-/// The same by the general walker's lean path.
-void walker_translate(benchmark::State& state) {
     const Stream& of = stream_of(state);
     const Walker walker{of.replay->memory(), of.controls};
     over_stream(state, of, [&](VirtAddr virt) { return walker.translate(virt, user_read)->value(); });
@@ -117,7 +108,6 @@ void full_timing(benchmark::State& state) {
 BENCHMARK(c_minimal)->DenseRange(0, stream_count - 1);
 BENCHMARK(c_checked)->DenseRange(0, stream_count - 1);
 BENCHMARK(pure_walk)->DenseRange(0, stream_count - 1);
-BENCHMARK(walker_translate)->DenseRange(0, stream_count - 1);
 BENCHMARK(walk_with_trace)->DenseRange(0, stream_count - 1);
 BENCHMARK(tlb_model)->DenseRange(0, stream_count - 1);
 BENCHMARK(tlb_hit);

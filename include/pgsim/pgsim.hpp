@@ -20,7 +20,6 @@
 
 #include "pgsim/mmu/access.hpp"
 #include "pgsim/mmu/entry.hpp"
-#include "pgsim/mmu/lean_walker.hpp"
 #include "pgsim/mmu/memory_type.hpp"
 #include "pgsim/mmu/mmu.hpp"
 #include "pgsim/mmu/nested.hpp"

@@ -17,6 +17,7 @@ inline constexpr std::size_t tree_fanout = std::size_t{1} << tree_bits;
 /// A frame of 4096 bytes, shared between snapshots until somebody writes.
 struct Frame {
     std::atomic<std::uint32_t> references{1};
+    std::atomic<bool> hinted{false};  ///< some memory may have a hint of it
     alignas(64) std::array<std::byte, frame_bytes> bytes;
 };
 

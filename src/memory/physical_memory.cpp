@@ -161,9 +161,11 @@ std::byte* PhysicalMemory::writable_frame(std::uint64_t pfn) {
     } else if (place->references.load(std::memory_order_acquire) != 1) {
         auto copy = std::make_unique<detail::Frame>();
         copy->bytes = place->bytes;
+        if (place->hinted.load(std::memory_order_relaxed)) {
+            hints_.fill({});
+        }
         detail::release_frame(place);
         place = copy.release();
-        ++layout_generation_;
     }
     std::byte* const bytes = place->bytes.data();
     slot = {pfn, bytes, uniform_frame(*regions_, pfn, RegionKind::ram)};
@@ -193,11 +195,15 @@ std::uint32_t PhysicalMemory::read32(PhysAddr address) const {
     return value;
 }
 
-const std::byte* PhysicalMemory::resident_frame(Pfn frame) const {
-    const std::uint64_t pfn = frame.value();
-    const bool plain = uniform_frame(*regions_, pfn, RegionKind::ram) || uniform_frame(*regions_, pfn, RegionKind::rom);
-    const detail::Frame* const found = plain ? detail::find_frame(root_.node_, pfn) : nullptr;
-    return found == nullptr ? nullptr : found->bytes.data();
+const std::byte* PhysicalMemory::set_frame_hint(std::size_t number, PhysAddr frame) const {
+    const std::uint64_t pfn = frame.value() >> 12;
+    detail::Frame* const found = detail::find_frame(root_.node_, pfn);
+    if (found == nullptr || !answers_whole(pfn)) {
+        return nullptr;
+    }
+    found->hinted.store(true, std::memory_order_relaxed);
+    hints_[number] = {frame.value(), found->bytes.data()};
+    return found->bytes.data();
 }
 
 // The last region that answered is remembered: most frames that are asked for lie in it.
@@ -379,8 +385,8 @@ std::uint64_t PhysicalMemory::resident_frames() const noexcept {
 }
 
 void PhysicalMemory::drop_caches() noexcept {
-    ++layout_generation_;
     read_cache_.fill({});
+    hints_.fill({});
     write_cache_.fill({});
     whole_first_ = whole_end_ = 0;
     source_frame_pfn_ = ~std::uint64_t{0};

@@ -41,7 +41,7 @@ Mmu::Mmu(Mmu&&) noexcept = default;
 Mmu& Mmu::operator=(Mmu&&) noexcept = default;
 
 void Mmu::set_core(const std::optional<CoreDescription>& core) {
-    lean_known_ = false;
+    forget_lean();
     timing_ = core ? std::make_unique<TimingModel>(*core) : nullptr;
     flush({TranslationFlush::Scope::all, 0});
     if (timing_) {
@@ -57,7 +57,7 @@ void Mmu::switch_pcid(std::uint16_t pcid) {
 }
 
 void Mmu::set_policy(CachePolicy policy) {
-    lean_known_ = false;
+    forget_lean();
     policy_ = policy;
     flush({TranslationFlush::Scope::all, 0});
 }
@@ -70,16 +70,16 @@ std::optional<PhysAddr> Mmu::try_tlb(VirtAddr virt, Access access) noexcept {
     if (check_address(controls_, linear, access)) {
         return std::nullopt;
     }
-    const TlbEntry* const entry = tlb_.find(linear, pcid_);
-    if (entry == nullptr || (access.writes() && !entry->dirty)) {
+    const CachedPage page = tlb_.find(linear, pcid_);
+    if (!page || (access.writes() && !page.dirty())) {
         return std::nullopt;
     }
-    if (detail::violation(controls_, {entry->rights, entry->shadow_stack, entry->protection_key}, access)) {
+    if (detail::violation(controls_, {page.rights(), page.shadow_stack(), page.protection_key()}, access)) {
         return std::nullopt;
     }
     ++statistics_.accesses;
     ++statistics_.tlb_hits;
-    return entry->base + linear.offset_in(bytes(entry->size));
+    return page.at(linear);
 }
 
 std::optional<WalkResult> Mmu::from_tlb(const PhysicalMemory& memory, VirtAddr virt, Access access) {
@@ -90,26 +90,19 @@ std::optional<WalkResult> Mmu::from_tlb(const PhysicalMemory& memory, VirtAddr v
     return from_entry(tlb_.find(linear, pcid_), memory, virt, linear, access);
 }
 
-std::optional<WalkResult> Mmu::from_entry(const TlbEntry* entry, const PhysicalMemory& memory, VirtAddr virt,
-                                          VirtAddr linear, Access access) {
-    if (entry == nullptr || (access.writes() && !entry->dirty)) {
+std::optional<WalkResult> Mmu::from_entry(CachedPage page, const PhysicalMemory& memory, VirtAddr virt, VirtAddr linear,
+                                          Access access) {
+    if (!page || (access.writes() && !page.dirty())) {
         return std::nullopt;
     }
-    if (detail::violation(controls_, {entry->rights, entry->shadow_stack, entry->protection_key}, access)) {
+    if (detail::violation(controls_, {page.rights(), page.shadow_stack(), page.protection_key()}, access)) {
         // A processor may fault on what the TLB says; ours walks again, which is always allowed.
         return std::nullopt;
     }
     WalkResult result;
     result.virt_ = linear;
     result.access_ = access;
-    result.outcome_ = Translation{entry->base + linear.offset_in(bytes(entry->size)),
-                                  entry->size,
-                                  entry->rights,
-                                  TranslationSource::tlb,
-                                  entry->global,
-                                  entry->dirty,
-                                  entry->protection_key,
-                                  entry->pat_index};
+    result.outcome_ = page.translation(linear, TranslationSource::tlb);
     if (policy_ == CachePolicy::strict) {
         const WalkResult fresh = QuietWalker{QuietMemory{memory}, controls_}.walk(virt, access);
         const Translation* const now = fresh.translation();
@@ -182,21 +175,11 @@ void Mmu::finish_walk(PhysicalMemory& memory, const WalkResult& walk) {
 
 void Mmu::fill(const WalkResult& walk) {
     if (const Translation* const t = walk.translation()) {
-        const std::uint64_t page = walk.virt().value() >> static_cast<unsigned>(t->page_size);
-        const TlbEntry entry{page,
-                             t->phys.align_down(bytes(t->page_size)),
-                             t->page_size,
-                             t->rights,
-                             pcid_,
-                             t->global,
-                             t->dirty,
-                             walk.shadow_stack_,
-                             t->protection_key,
-                             t->pat_index};
+        const CachedPage page = CachedPage::make(t->phys.align_down(bytes(t->page_size)), *t, walk.shadow_stack_);
         if (timing_) {
-            timing_->fill(walk.virt(), entry, walk.access());
+            timing_->fill(walk.virt(), pcid_, page, walk.access());
         } else {
-            tlb_.insert(entry);
+            tlb_.insert(walk.virt(), pcid_, page);
         }
     }
     if (!ia32e(controls_.mode) || walk.count_ == 0) {
@@ -211,11 +194,11 @@ void Mmu::fill(const WalkResult& walk) {
             return;
         }
         const WalkStep& next = walk.steps_[i + 1];
-        const WalkStart start{next.entry.level(), next.entry_addr.align_down(4096), step.rights};
+        const CachedTable table = CachedTable::make(next.entry_addr.align_down(4096), step.rights);
         if (timing_) {
-            timing_->fill_structure(step.entry.level(), walk.virt(), pcid_, start);
+            timing_->fill_structure(step.entry.level(), walk.virt(), pcid_, table);
         } else {
-            structures_.insert(step.entry.level(), walk.virt(), pcid_, start);
+            structures_.insert(step.entry.level(), walk.virt(), pcid_, table);
         }
     }
 }

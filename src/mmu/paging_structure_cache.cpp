@@ -5,41 +5,59 @@
 
 namespace pgsim {
 
-PagingStructureCache::Cache::Cache(TagKind what, std::string_view where, const TagArrayShape& shape)
-    : kind{what}, tags{where, shape}, starts(tags.slots()) {}
+namespace {
+
+constexpr unsigned sets = 16;
+
+}  // namespace
 
 PagingStructureCache::PagingStructureCache()
-    : caches_{Cache{TagKind::pde, "PDE cache", {8, 4}}, Cache{TagKind::pdpte, "PDPTE cache", {8, 4}},
-              Cache{TagKind::pml4e, "PML4E cache", {8, 4}}, Cache{TagKind::pml5e, "PML5E cache", {8, 4}}} {}
+    : caches_{FourWays{"PDE cache", sets}, FourWays{"PDPTE cache", sets}, FourWays{"PML4E cache", sets},
+              FourWays{"PML5E cache", sets}} {}
 
-void PagingStructureCache::insert(Level above, VirtAddr virt, std::uint16_t pcid, const WalkStart& start) {
-    assert(above != Level::pt);
-    Cache& cache = caches_[number(above) - 2U];
-    const unsigned known = cache.find(virt.value(), pcid);
-    if (known == TagArray::none) {
-        insert_new(above, virt, pcid, start);
-        return;
+std::optional<WalkStart> PagingStructureCache::find(VirtAddr virt, std::uint16_t pcid) noexcept {
+    const auto start = [](Level table, CachedTable found) { return WalkStart{table, found.table(), found.rights()}; };
+    if (const CachedTable found = find_at<Level::pd>(virt, pcid)) {
+        return start(Level::pt, found);
     }
-    cache.tags.touch(known, ++clock_);
-    cache.starts[known] = start;
+    if (const CachedTable found = find_at<Level::pdpt>(virt, pcid)) {
+        return start(Level::pd, found);
+    }
+    if (const CachedTable found = find_at<Level::pml4>(virt, pcid)) {
+        return start(Level::pdpt, found);
+    }
+    if (const CachedTable found = find_at<Level::pml5>(virt, pcid)) {
+        return start(Level::pml4, found);
+    }
+    return std::nullopt;
+}
+
+void PagingStructureCache::insert(Level above, VirtAddr virt, std::uint16_t pcid, CachedTable table) noexcept {
+    assert(above != Level::pt);
+    FourWays& cache = caches_[number(above) - 2U];
+    const TagKind kind = kind_of(above);
+    const std::uint64_t prefix = Tag::prefix(virt.value(), kind);
+    const std::uint64_t key = Tag::make(prefix, kind, pcid);
+    cache.drop(prefix, key);
+    cache.put(prefix, key, table.word());
 }
 
 void PagingStructureCache::invalidate_pcid(std::uint16_t pcid) noexcept {
-    for (Cache& cache : caches_) {
-        cache.tags.drop_if([pcid](std::uint64_t tag) { return Tag::pcid(tag) == pcid; });
+    for (FourWays& cache : caches_) {
+        cache.drop_if([pcid](std::uint64_t tag) { return Tag::pcid(tag) == pcid; });
     }
 }
 
 void PagingStructureCache::invalidate_all() noexcept {
-    for (Cache& cache : caches_) {
-        cache.tags.clear();
+    for (FourWays& cache : caches_) {
+        cache.clear();
     }
 }
 
 unsigned PagingStructureCache::size() const noexcept {
     unsigned total = 0;
-    for (const Cache& cache : caches_) {
-        total += cache.tags.used();
+    for (const FourWays& cache : caches_) {
+        cache.each([&](std::uint64_t, std::uint64_t) { ++total; });
     }
     return total;
 }

@@ -178,16 +178,19 @@ template <class Tables>
 void BasicWalker<Tables>::make_lean_rules() noexcept {
     const PagingControls& c = controls_;
     lean_.top = top_;
-    lean_.plain = !c.lass && !c.lam_u48 && !c.lam_u57 && !c.lam_sup && !c.uai && c.c_bit == 0;
+    const bool ia32e = c.mode == PagingMode::four_level || c.mode == PagingMode::five_level;
+    lean_.plain = ia32e && !c.lass && !c.lam_u48 && !c.lam_u57 && !c.lam_sup && !c.uai && c.c_bit == 0;
     lean_.sign_bit = static_cast<std::uint8_t>(linear_bits(c.mode) - 1);
     for (std::size_t n = 1; n < level_count; ++n) {
         const bool leaf_possible = n == number(Level::pt) || ps_[n] != 0;
         lean_.not_a_table[n] = bit_p | reserved_table_[n] | ps_[n];
+        lean_.names_table[n] = lean_.not_a_table[n] | detail::lean_address;
         lean_.not_a_page[n] = leaf_possible ? bit_p | reserved_page_[n] : ~std::uint64_t{0};
     }
-    // [SDM-3A "Determination of Access Rights"], as masks. Protection keys and shadow stacks are left to the full walk.
+    // [SDM-3A "Determination of Access Rights"], as masks. Protection keys that forbid anything and
+    // shadow stacks are left to the full walk.
     lean_.needs.fill({});
-    if (!lean_.plain || c.pke || c.pks) {
+    if (!lean_.plain || (c.pke && c.pkru != 0) || (c.pks && c.pkrs != 0)) {
         return;
     }
     for (const AccessKind kind : {AccessKind::read, AccessKind::write, AccessKind::rmw, AccessKind::fetch}) {
@@ -196,8 +199,9 @@ void BasicWalker<Tables>::make_lean_rules() noexcept {
             const bool user = access.user_mode();
             const bool shut_out = !user && (access.fetches() ? c.smep : c.smap && !c.ac);  // from user pages
             detail::LeanNeeds& needs = lean_.needs[4 * static_cast<std::size_t>(kind) + cpl];
-            needs.mask = bit_a | (user || shut_out ? bit_us : 0) | (access.writes() ? bit_d : 0) |
-                         (access.writes() && (user || c.cr0_wp) ? bit_rw : 0) |
+            // Reserved address bits: a hint may be that of a walker with a larger MAXPHYADDR.
+            needs.mask = bit_a | bits(51, c.maxphyaddr) | (user || shut_out ? bit_us : 0) |
+                         (access.writes() ? bit_d : 0) | (access.writes() && (user || c.cr0_wp) ? bit_rw : 0) |
                          (access.fetches() && c.nxe ? bit_xd : 0);
             needs.value = shut_out ? bit_us : 0;
         }
@@ -379,15 +383,41 @@ WalkResult BasicWalker<Tables>::walk_from(const WalkStart& start, VirtAddr virt,
 }
 
 template <class Tables>
+template <detail::LeanTry attempt>
+inline typename BasicWalker<Tables>::Found BasicWalker<Tables>::find_lean(VirtAddr virt, Access access) const {
+    detail::LeanPath path;
+    detail::NoTrace no_trace;
+    const auto finish = [&](auto) -> Found {
+        return detail::lean_allows(lean_, access, path.lacks) ? Found{PhysAddr{path.phys & PhysSpace::last}, 1}
+                                                              : Found{};
+    };
+    const std::uint64_t root = controls_.root.value();
+    if (!detail::lean_canonical(lean_, virt.value())) [[unlikely]] {
+        return {};
+    }
+    if (top_ == Level::pml4) [[likely]] {
+        return detail::lean_walk_at<Found, Level::pml4, attempt>(*tables_, lean_, root, detail::lean_root_hint, path,
+                                                                 no_trace, virt.value(), finish);
+    }
+    return detail::lean_walk_at<Found, Level::pml5, attempt>(*tables_, lean_, root, detail::lean_root_hint, path,
+                                                             no_trace, virt.value(), finish);
+}
+
+template <class Tables>
 typename BasicWalker<Tables>::Found BasicWalker<Tables>::find(VirtAddr virt, Access access) const {
     if constexpr (std::is_same_v<Tables, PhysicalMemory>) {
-        if (detail::lean_canonical(lean_, virt.value())) [[likely]] {
-            detail::LeanPath lean;
-            detail::NoTrace no_trace;
-            lean.table = controls_.root.value();
-            if (detail::lean_walk(*tables_, lean_, top_, lean, no_trace, virt.value()) &&
-                detail::lean_allows(lean_, access, lean.lacks)) [[likely]] {
-                return {PhysAddr{lean.phys & PhysSpace::last}, 1};
+        const Found found = find_lean<detail::LeanTry::as_it_is>(virt, access);
+        return found.there != 0 ? found : find_with_new_hints(virt, access);
+    }
+    return find_slowly(virt, access);
+}
+
+template <class Tables>
+typename BasicWalker<Tables>::Found BasicWalker<Tables>::find_with_new_hints(VirtAddr virt, Access access) const {
+    if constexpr (std::is_same_v<Tables, PhysicalMemory>) {
+        if (lean_.plain) {
+            if (const Found found = find_lean<detail::LeanTry::with_new_hints>(virt, access); found.there != 0) {
+                return found;
             }
         }
     }

@@ -131,11 +131,19 @@ public:
         }
         return slot.bytes;
     }
-    /// Where the bytes of a frame lie, for readers in a hurry: null unless RAM or ROM answers in all of it and it has
-    /// storage of its own. Valid while `layout_generation` stays the same; the contents may change meanwhile.
-    [[nodiscard]] const std::byte* resident_frame(Pfn frame) const;
-    /// Goes up whenever a pointer that `resident_frame` gave may have become wrong.
-    [[nodiscard]] std::uint64_t layout_generation() const noexcept { return layout_generation_; }
+    /// Where the bytes of a frame lie, remembered under a number that the reader makes of what it looks for (walkers:
+    /// of the linear address) before it knows which frame that is. The reader compares `frame` with the frame that it
+    /// wants; if they are equal, RAM or ROM answers in all of it and `bytes` are its bytes. Valid until the next change
+    /// of this memory.
+    struct FrameHint {
+        std::uint64_t frame = ~std::uint64_t{0};  ///< its address
+        const std::byte* bytes = nullptr;
+    };
+    static constexpr std::size_t frame_hints = 1280;
+    [[nodiscard]] const FrameHint& frame_hint(std::size_t number) const noexcept { return hints_[number]; }
+    /// Makes hint `number` that of `frame`, a multiple of 4096, and gives the bytes. Null when the frame has no storage
+    /// of its own or does not answer as a whole: use `read64`.
+    const std::byte* set_frame_hint(std::size_t number, PhysAddr frame) const;
     /// Any length, any alignment.
     void read(PhysAddr address, std::span<std::byte> out) const;
 
@@ -198,12 +206,12 @@ private:
 
     detail::MemoryRoot root_;
     std::shared_ptr<const detail::RegionMap> regions_;
-    std::uint64_t layout_generation_ = 0;
     std::shared_ptr<WriteJournal> journal_;
     mutable std::vector<StrayAccess> strays_;
     mutable std::uint64_t stray_count_ = 0;
     mutable std::array<ReadSlot, cache_slots> read_cache_{};
     mutable std::array<WriteSlot, cache_slots> write_cache_{};
+    mutable std::array<FrameHint, frame_hints> hints_{};
     mutable std::uint64_t whole_first_ = 0;  // frames [whole_first_, whole_end_) answer reads as a whole
     mutable std::uint64_t whole_end_ = 0;
     mutable std::array<std::byte, frame_bytes> source_frame_{};

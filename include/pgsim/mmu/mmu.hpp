@@ -62,8 +62,10 @@ public:
 
     /// The registers changed. Caches stay as they are: `flush` is a step of its own.
     void set_controls(const PagingControls& controls) {
-        controls_ = controls;
-        lean_known_ = false;
+        if (controls != controls_) {
+            controls_ = controls;
+            forget_lean();
+        }
     }
     [[nodiscard]] const PagingControls& controls() const noexcept { return controls_; }
     /// The PCID that tags what is cached from now on.
@@ -116,8 +118,8 @@ public:
 
 private:
     [[nodiscard]] std::optional<WalkResult> from_tlb(const PhysicalMemory& memory, VirtAddr virt, Access access);
-    [[nodiscard]] std::optional<WalkResult> from_entry(const TlbEntry* entry, const PhysicalMemory& memory,
-                                                       VirtAddr virt, VirtAddr linear, Access access);
+    [[nodiscard]] std::optional<WalkResult> from_entry(CachedPage page, const PhysicalMemory& memory, VirtAddr virt,
+                                                       VirtAddr linear, Access access);
     [[nodiscard]] WalkResult walk(PhysicalMemory& memory, VirtAddr virt, Access access);
     [[nodiscard]] WalkResult timed_translation(PhysicalMemory& memory, VirtAddr virt, Access access);
     [[nodiscard]] WalkResult timed_walk(PhysicalMemory& memory, VirtAddr virt, VirtAddr linear, Access access);
@@ -125,7 +127,18 @@ private:
     void fill(const WalkResult& walk);
     void switch_pcid(std::uint16_t pcid);
     void make_lean(const PhysicalMemory& memory);
+    void forget_lean() noexcept { lean_known_ = quick_ = false; }
+    [[nodiscard]] QuickTranslation try_slowly(const PhysicalMemory& memory, VirtAddr virt, Access access);
+    [[nodiscard]] QuickTranslation try_larger(const PhysicalMemory& memory, VirtAddr virt, Access access);
+    [[nodiscard]] QuickTranslation quick_hit(CachedPage page, VirtAddr virt, Access access);
     [[nodiscard]] QuickTranslation quick_walk(const PhysicalMemory& memory, VirtAddr virt, Access access);
+    [[nodiscard]] QuickTranslation quick_walk_with_new_hints(const PhysicalMemory& memory, VirtAddr virt,
+                                                             Access access);
+    template <class Attempt>
+    [[nodiscard]] QuickTranslation quick_walk_as(const PhysicalMemory& memory, VirtAddr virt, Access access);
+    template <class Attempt, class From>
+    [[nodiscard]] QuickTranslation quick_walk_from(const PhysicalMemory& memory, VirtAddr virt, Access access,
+                                                   CachedTable start);
 
     PagingControls controls_;
     Tlb tlb_;
@@ -139,6 +152,7 @@ private:
     bool lean_known_ = false;       // lean_ and quick_ are those of the controls, the policy and the timing
     bool quick_ = false;            // the lean path may be used
     detail::LeanRules lean_;
+    std::uint64_t kept_of_leaf_ = 0;  // the bits of a leaf that its CachedPage has too
 };
 
 }  // namespace pgsim

@@ -39,8 +39,9 @@ public:
         cost_ = {};
         ++statistics_.accesses;
     }
-    /// The cached translation, from the first level or (moved to the first level) the second; null when there is none.
-    [[nodiscard]] const TlbEntry* lookup(VirtAddr virt, std::uint16_t pcid, Access access);
+    /// The cached translation, from the first level or (moved to the first level) the second; none (false) when there
+    /// is none.
+    [[nodiscard]] CachedPage lookup(VirtAddr virt, std::uint16_t pcid, Access access);
     /// The walker starts: below the deepest cached entry, or (nullopt) at the root.
     [[nodiscard]] std::optional<WalkStart> start_walk(VirtAddr virt, std::uint16_t pcid, Access access);
     /// The walk has to begin again at the root: a cached entry led to a fault.
@@ -50,9 +51,9 @@ public:
     /// The walker writes these many entries with new accessed or dirty flags.
     void set_flags(std::size_t entries);
     /// A leaf goes into both levels of the TLB.
-    void fill(VirtAddr virt, const TlbEntry& entry, Access access);
+    void fill(VirtAddr virt, std::uint16_t pcid, CachedPage page, Access access);
     /// An entry that names a table goes where this core caches such entries.
-    void fill_structure(Level level, VirtAddr virt, std::uint16_t pcid, const WalkStart& start);
+    void fill_structure(Level level, VirtAddr virt, std::uint16_t pcid, CachedTable table);
     /// The access itself, once translated.
     void data(PhysAddr phys, Access access);
     /// The access is over: it goes into the statistics.
@@ -83,7 +84,7 @@ private:
     struct Unit {
         CoreArray description;
         TagArray tags;
-        std::vector<TlbEntry> entries;
+        std::vector<std::uint64_t> words;  // CachedPage or CachedTable, as the tag says
         ArrayStatistics counts;
         std::vector<std::uint16_t> recent_pcids;  // youngest first, where `description.pcids` limits them
 
@@ -102,7 +103,7 @@ private:
     [[nodiscard]] Group& first_level(Access access) noexcept;
     [[nodiscard]] Group& second_level(Access access) noexcept;
     [[nodiscard]] Found find_page(Group& group, VirtAddr virt, std::uint16_t pcid);
-    void insert(Group& group, VirtAddr virt, TagKind kind, std::uint16_t pcid, const TlbEntry& entry);
+    void insert(Group& group, VirtAddr virt, TagKind kind, std::uint16_t pcid, bool global, std::uint64_t word);
     void charge_reference(PhysAddr entry);
     void nested_references(std::span<const NestedStep> steps);
     [[nodiscard]] bool is_nested(const Unit& unit) const noexcept {

@@ -31,12 +31,16 @@ struct LeanNeeds {
 /// What the lean path makes of the controls. Masks are indexed by the number of the level.
 struct LeanRules {
     std::array<std::uint64_t, 6> not_a_table{};  ///< bits of (entry XOR flipped) that are 0 in one that names a table
+    std::array<std::uint64_t, 6> names_table{};  ///< the same bits and those of the table's address
     std::array<std::uint64_t, 6> not_a_page{};   ///< … in one that maps a page
     std::array<LeanNeeds, 32> needs;             ///< by 4 x kind + CPL, for accesses of mode by_cpl
     Level top = Level::pml4;
     bool plain = false;          ///< IA-32e paging; no metadata in addresses, no LASS, no C-bit; else no need is met
     std::uint8_t sign_bit = 47;  ///< highest bit of a linear address that is translated
 };
+
+/// May frame hints be changed: the first try of a walk changes none and calls nothing, so that it needs no stack.
+enum class LeanTry : bool { as_it_is, with_new_hints };
 }  // namespace detail
 
 /// The rules of paging over tables in `Tables` (PhysicalMemory, or MemorySnapshot), in the order of the manual's
@@ -77,6 +81,9 @@ private:
         std::uint64_t there = 0;
     };
     [[nodiscard]] Found find(VirtAddr virt, Access access) const;
+    template <detail::LeanTry attempt>
+    [[nodiscard]] Found find_lean(VirtAddr virt, Access access) const;
+    [[nodiscard]] Found find_with_new_hints(VirtAddr virt, Access access) const;
     [[nodiscard]] Found find_slowly(VirtAddr virt, Access access) const;
     [[nodiscard]] std::uint64_t read_entry(std::uint64_t at) const;
     template <bool trace>

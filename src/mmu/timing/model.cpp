@@ -30,7 +30,7 @@ static_assert(table_below(TagKind::pde) == Level::pt && table_kind(Level::pml4) 
 }  // namespace
 
 TimingModel::Unit::Unit(const CoreArray& array)
-    : description{array}, tags{array.name, array.shape}, entries(tags.slots()) {
+    : description{array}, tags{array.name, array.shape}, words(tags.slots()) {
     counts.name = array.name;
 }
 
@@ -87,23 +87,23 @@ TimingModel::Found TimingModel::find_page(Group& group, VirtAddr virt, std::uint
     return {};
 }
 
-const TlbEntry* TimingModel::lookup(VirtAddr virt, std::uint16_t pcid, Access access) {
+CachedPage TimingModel::lookup(VirtAddr virt, std::uint16_t pcid, Access access) {
     second_level_asked_ = false;
     if (const Found first = find_page(first_level(access), virt, pcid); first.unit != nullptr) {
         cost_.l1_tlb = core_.l1_hit;
         cost_.place = TranslationPlace::l1_tlb;
-        return &first.unit->entries[first.slot];
+        return CachedPage{first.unit->words[first.slot]};
     }
     second_level_asked_ = true;
     cost_.l2_tlb = access.fetches() ? core_.l2_hit_fetch : core_.l2_hit;
     const Found second = find_page(second_level(access), virt, pcid);
     if (second.unit == nullptr) {
-        return nullptr;
+        return {};
     }
     cost_.place = TranslationPlace::l2_tlb;
-    const TlbEntry& entry = second.unit->entries[second.slot];
-    insert(first_level(access), virt, tag_kind(entry.size), pcid, entry);
-    return &entry;
+    const CachedPage page{second.unit->words[second.slot]};
+    insert(first_level(access), virt, tag_kind(page.size()), pcid, page.global(), page.word());
+    return page;
 }
 
 std::optional<WalkStart> TimingModel::start_walk(VirtAddr virt, std::uint16_t pcid, Access access) {
@@ -127,7 +127,8 @@ std::optional<WalkStart> TimingModel::start_walk(VirtAddr virt, std::uint16_t pc
                 unit.tags.touch(slot, ++clock_);
                 ++unit.counts.hits;
                 cost_.place = TranslationPlace::walk_tail;
-                return WalkStart{table_below(kind), unit.entries[slot].base, unit.entries[slot].rights};
+                const CachedTable found{unit.words[slot]};
+                return WalkStart{table_below(kind), found.table(), found.rights()};
             }
         }
     }
@@ -151,7 +152,8 @@ void TimingModel::set_flags(std::size_t entries) {
     ++statistics_.flag_assists;
 }
 
-void TimingModel::insert(Group& group, VirtAddr virt, TagKind kind, std::uint16_t pcid, const TlbEntry& entry) {
+void TimingModel::insert(Group& group, VirtAddr virt, TagKind kind, std::uint16_t pcid, bool global,
+                         std::uint64_t word) {
     const std::uint64_t prefix = Tag::prefix(virt.value(), kind);
     Unit* place = nullptr;
     unsigned slot = 0;
@@ -174,18 +176,18 @@ void TimingModel::insert(Group& group, VirtAddr virt, TagKind kind, std::uint16_
     if (place == nullptr) {
         return;  // this core caches no such pages here
     }
-    const std::uint64_t tag = entry.global ? Tag::make_global(prefix, kind) : Tag::make(prefix, kind, pcid);
+    const std::uint64_t tag = global ? Tag::make_global(prefix, kind) : Tag::make(prefix, kind, pcid);
     const std::uint64_t old = place->tags.tag(slot);
     ++place->counts.fills;
     place->counts.evictions += old != 0 && old != tag ? 1U : 0U;
     place->tags.put(slot, tag, ++clock_);
-    place->entries[slot] = entry;
+    place->words[slot] = word;
 }
 
-void TimingModel::fill(VirtAddr virt, const TlbEntry& entry, Access access) {
-    const TagKind kind = tag_kind(entry.size);
+void TimingModel::fill(VirtAddr virt, std::uint16_t pcid, CachedPage page, Access access) {
+    const TagKind kind = tag_kind(page.size());
     page_kinds_ |= bit(kind);
-    insert(first_level(access), virt, kind, entry.pcid, entry);
+    insert(first_level(access), virt, kind, pcid, page.global(), page.word());
     Group& second = second_level(access);
     const bool smash = kind == TagKind::k1G && std::any_of(second.begin(), second.end(),
                                                            [](const Unit& u) { return u.description.smashes_1g; });
@@ -193,18 +195,14 @@ void TimingModel::fill(VirtAddr virt, const TlbEntry& entry, Access access) {
         page_kinds_ |= bit(TagKind::k2M);
         smashed_ = true;
     }
-    insert(second, virt, smash ? TagKind::k2M : kind, entry.pcid, entry);
+    insert(second, virt, smash ? TagKind::k2M : kind, pcid, page.global(), page.word());
 }
 
-void TimingModel::fill_structure(Level level, VirtAddr virt, std::uint16_t pcid, const WalkStart& start) {
+void TimingModel::fill_structure(Level level, VirtAddr virt, std::uint16_t pcid, CachedTable table) {
     const TagKind kind = table_kind(level);
-    TlbEntry entry;
-    entry.base = start.table;
-    entry.rights = start.rights;
-    entry.pcid = pcid;
     const bool in_structures = std::any_of(structures_.begin(), structures_.end(),
                                            [kind](const Unit& unit) { return unit.description.holds(kind); });
-    insert(in_structures ? structures_ : l2_, virt, kind, pcid, entry);
+    insert(in_structures ? structures_ : l2_, virt, kind, pcid, false, table.word());
 }
 
 void TimingModel::data(PhysAddr phys, Access access) {
@@ -304,11 +302,15 @@ void TimingModel::invalidate_page(VirtAddr virt, std::uint16_t pcid, bool global
             }
         }
         if (smashed_ && unit.description.smashes_1g) {
-            const std::uint64_t page = virt.value() >> shift_of(TagKind::k1G);
+            // Its pieces are tagged as 2-MByte pages.
+            constexpr unsigned pieces = shift_of(TagKind::k1G) - shift_of(TagKind::k2M);
+            const std::uint64_t page = Tag::prefix(virt.value(), TagKind::k1G);
             for (unsigned slot = 0; slot < unit.tags.slots(); ++slot) {
-                const TlbEntry& entry = unit.entries[slot];
-                const bool ours = entry.global ? global_too : entry.pcid == pcid;
-                if (unit.tags.tag(slot) != 0 && entry.size == PageSize::k1G && entry.page == page && ours) {
+                const std::uint64_t tag = unit.tags.tag(slot);
+                const bool ours = Tag::is_global(tag) ? global_too : Tag::pcid(tag) == pcid;
+                if (tag != 0 && Tag::kind(tag) == TagKind::k2M &&
+                    CachedPage{unit.words[slot]}.size() == PageSize::k1G &&
+                    (tag & Tag::prefix_mask) >> pieces == page && ours) {
                     unit.tags.drop(slot);
                 }
             }

@@ -53,7 +53,6 @@ void TimingModel::nested_references(std::span<const NestedStep> steps) {
             break;
         }
     }
-    const TlbEntry nothing;
     for (const NestedStep& step : steps) {
         if (number(step.level) > first) {
             continue;
@@ -61,7 +60,7 @@ void TimingModel::nested_references(std::span<const NestedStep> steps) {
         charge_reference(step.entry_addr);
         const bool leaf = &step == &steps.back();
         const TagKind kind = leaf ? page_kind(step.level) : nested_tables[number(step.level) - 2U];
-        insert(nested_, VirtAddr{guest_phys}, kind, 0, nothing);
+        insert(nested_, VirtAddr{guest_phys}, kind, 0, false, 0);
     }
 }
 
@@ -69,7 +68,7 @@ AccessCost TimingModel::nested_access(const NestedWalkResult& walk, VirtAddr gue
                                       Access access) {
     begin();
     const NestedTranslation* const translation = walk.translation();
-    if (lookup(guest_linear, pcid, access) == nullptr) {
+    if (!lookup(guest_linear, pcid, access)) {
         const std::optional<WalkStart> start = start_walk(guest_linear, pcid, access);
         const unsigned top = start ? number(start->level) : 6U;
         const std::span<const NestedStep> steps{walk.steps()};
@@ -98,13 +97,11 @@ AccessCost TimingModel::nested_access(const NestedWalkResult& walk, VirtAddr gue
             set_flags(walk.flag_updates().size());
         }
         if (translation != nullptr) {
-            TlbEntry entry;
-            entry.size = smaller(translation->guest_page_size, translation->nested_page_size);
-            entry.page = guest_linear.value() >> static_cast<unsigned>(entry.size);
-            entry.base = translation->phys.align_down(bytes(entry.size));
-            entry.rights = translation->guest_rights;
-            entry.pcid = pcid;
-            fill(guest_linear, entry, access);
+            Translation page;
+            page.page_size = smaller(translation->guest_page_size, translation->nested_page_size);
+            page.rights = translation->guest_rights;
+            const PhysAddr base = translation->phys.align_down(bytes(page.page_size));
+            fill(guest_linear, pcid, CachedPage::make(base, page, false), access);
         }
     }
     if (translation != nullptr) {

@@ -23,8 +23,8 @@ WalkResult Mmu::timed_translation(PhysicalMemory& memory, VirtAddr virt, Access 
     if (controls_.mode == PagingMode::none || check_address(controls_, linear, access)) {
         return walker(memory).walk(virt, access);
     }
-    const TlbEntry* const entry = timing_->lookup(linear, pcid_, access);
-    if (auto hit = from_entry(entry, memory, virt, linear, access)) {
+    const CachedPage page = timing_->lookup(linear, pcid_, access);
+    if (auto hit = from_entry(page, memory, virt, linear, access)) {
         ++statistics_.tlb_hits;
         return *hit;
     }
