@@ -19,7 +19,9 @@
 #include "pgsim/cpu/registers.hpp"
 
 #include "pgsim/mmu/access.hpp"
+#include "pgsim/mmu/cached_entry.hpp"
 #include "pgsim/mmu/entry.hpp"
+#include "pgsim/mmu/four_ways.hpp"
 #include "pgsim/mmu/memory_type.hpp"
 #include "pgsim/mmu/mmu.hpp"
 #include "pgsim/mmu/nested.hpp"
