@@ -16,6 +16,9 @@ using detail::AtLevel;
 /// What a path lacks is kept as it is in both words.
 static_assert(CachedPage::lacks_mask == (detail::lean_rw | detail::lean_us | detail::lean_d | detail::lean_xd));
 
+/// Index of `quick_walks_` for walks that begin at a PML4 that is the root.
+constexpr unsigned root_of_four_levels = 0;
+
 constexpr TagKind page_kind(Level leaf) noexcept {
     return leaf == Level::pt ? TagKind::k4K : leaf == Level::pd ? TagKind::k2M : TagKind::k1G;
 }
@@ -89,8 +92,7 @@ inline Mmu::QuickTranslation Mmu::quick_hit(CachedPage page, VirtAddr virt, Acce
     if (!detail::lean_allows(lean_, access, page.word())) [[unlikely]] {
         return {};
     }
-    ++statistics_.accesses;
-    ++statistics_.tlb_hits;
+    ++quick_hits_;
     return {page.at(virt), 1};
 }
 
@@ -100,6 +102,24 @@ Mmu::QuickTranslation Mmu::quick_walk(const PhysicalMemory& memory, VirtAddr vir
 
 Mmu::QuickTranslation Mmu::quick_walk_with_new_hints(const PhysicalMemory& memory, VirtAddr virt, Access access) {
     return quick_walk_as<Attempt<LeanTry::with_new_hints>>(memory, virt, access);
+}
+
+MmuStatistics Mmu::statistics() const noexcept {
+    MmuStatistics s = statistics_;
+    s.accesses += quick_hits_;
+    s.tlb_hits += quick_hits_;
+    for (unsigned from = 0; from < quick_walks_.size(); ++from) {
+        for (unsigned leaf = 1; leaf <= number(Level::pdpt); ++leaf) {
+            const std::uint64_t walks = quick_walks_[from][leaf];
+            const unsigned first = from == root_of_four_levels ? number(Level::pml4) : from;
+            const bool at_root = from == root_of_four_levels || from == number(Level::pml5);
+            s.accesses += walks;
+            s.walks += walks;
+            s.walk_steps += walks * (first - leaf + 1);
+            s.structure_hits += at_root ? 0 : walks;
+        }
+    }
+    return s;
 }
 
 // The TLB has just missed: from the deepest cached entry on.
@@ -139,10 +159,7 @@ inline Mmu::QuickTranslation Mmu::quick_walk_from(const PhysicalMemory& memory, 
             return {};
         }
         constexpr std::uint64_t read = number(from) - number(leaf) + 1U;
-        ++statistics_.accesses;
-        ++statistics_.walks;
-        statistics_.walk_steps += read;
-        statistics_.structure_hits += start ? 1U : 0U;
+        ++quick_walks_[start || from == Level::pml5 ? number(from) : root_of_four_levels][number(leaf)];
         bool shadow_stack = false;
         if (controls_.cet) [[unlikely]] {
             const std::uint64_t above = from == leaf ? start.lacks() : trace.lacks[number(leaf) + 1U];

@@ -66,7 +66,9 @@ std::vector<TlbEntry> Tlb::entries() const {
     std::vector<TlbEntry> list;
     for (const FourWays& array : arrays_) {
         array.each([&](std::uint64_t tag, std::uint64_t word) {
-            list.push_back({tag & Tag::prefix_mask, Tag::pcid(tag), CachedPage{word}});
+            const CachedPage page{word};
+            list.push_back({tag & Tag::prefix_mask, page.base(), page.size(), page.rights(), Tag::pcid(tag),
+                            page.global(), page.dirty(), page.shadow_stack(), page.protection_key(), page.pat_index()});
         });
     }
     return list;

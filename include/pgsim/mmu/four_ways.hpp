@@ -35,7 +35,11 @@ public:
         }
         const auto way = static_cast<unsigned>(std::countr_zero(found));
         touch(number, way);
-        return set.words[way];
+        const std::uint64_t word = set.words[way];
+        if (word == 0) {
+            __builtin_unreachable();  // callers need not test twice
+        }
+        return word;
     }
 
     /// For a key that `find` has just missed.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -113,8 +114,12 @@ public:
 
     [[nodiscard]] const Tlb& tlb() const noexcept { return tlb_; }
     [[nodiscard]] const PagingStructureCache& structure_cache() const noexcept { return structures_; }
-    [[nodiscard]] const MmuStatistics& statistics() const noexcept { return statistics_; }
-    void reset_statistics() noexcept { statistics_ = {}; }
+    [[nodiscard]] MmuStatistics statistics() const noexcept;
+    void reset_statistics() noexcept {
+        statistics_ = {};
+        quick_hits_ = 0;
+        quick_walks_ = {};
+    }
 
 private:
     [[nodiscard]] std::optional<WalkResult> from_tlb(const PhysicalMemory& memory, VirtAddr virt, Access access);
@@ -144,7 +149,11 @@ private:
     Tlb tlb_;
     PagingStructureCache structures_;
     std::unique_ptr<TimingModel> timing_;
-    MmuStatistics statistics_;
+    MmuStatistics statistics_;  // without what the lean path counts
+    std::uint64_t quick_hits_ = 0;
+    // Walks of the lean path by the level of the first table (0: a PML4 that is the root) and of the leaf: one count a
+    // walk.
+    std::array<std::array<std::uint64_t, 4>, 6> quick_walks_{};
     std::uint16_t pcid_ = 0;
     CachePolicy policy_ = CachePolicy::on;
     [[nodiscard]] const Walker& walker(const PhysicalMemory& memory);

@@ -18,8 +18,15 @@ namespace pgsim {
 /// One cached translation of a page, for people. [SDM-3A "Translation Lookaside Buffers (TLBs)"]
 struct TlbEntry {
     std::uint64_t page = 0;  ///< linear page number: linear address >> log2 of the page size
-    std::uint16_t pcid = 0;  ///< of a global translation 0: it is used in every PCID
-    CachedPage translation;
+    PhysAddr base;           ///< of the page
+    PageSize size = PageSize::k4K;
+    AccessRights rights;
+    std::uint16_t pcid = 0;  ///< of a global translation 0
+    bool global = false;     ///< used in every PCID
+    bool dirty = false;      ///< D was set: a write need not set it again
+    bool shadow_stack = false;
+    std::uint8_t protection_key = 0;
+    std::uint8_t pat_index = 0;
 };
 
 /// One array a page size, each of so many sets of four ways. The default, 1024 translations of 4-KByte pages and 128 of
