@@ -26,9 +26,11 @@ constexpr std::uint64_t low_end = 0x9fc00;
 // A PC's map: below 640 KiB, from 1 MiB to somewhere below 3 GiB, perhaps with a hole, perhaps above 4 GiB.
 E820Table some_map(SplitMix64& random) {
     E820Table map{{0, low_end, E820Type::ram}, {low_end, 0xa0000 - low_end, E820Type::reserved}};
-    const std::uint64_t top = random.between(256, 2800) * MiB + random.below(512) * 4096;
+    std::uint64_t top = random.between(256, 2800) * MiB;
+    top += random.below(512) * 4096;
     if (random.chance(2)) {
-        const std::uint64_t hole = random.between(128, top / MiB - 64) * MiB + random.below(512) * 4096;
+        std::uint64_t hole = random.between(128, top / MiB - 64) * MiB;
+        hole += random.below(512) * 4096;
         const std::uint64_t size = random.between(1, 2000) * 4096;
         map.push_back({1 * MiB, hole - MiB, E820Type::ram});
         map.push_back({hole, size, E820Type::reserved});
@@ -122,7 +124,8 @@ void e820_cmdline(SplitMix64& random, Exercise& exercise) {
         map = some_map(random);
         parameters = some_parameter(random);
         if (random.chance(3) && parameters.find("exactmap") == std::string::npos) {
-            parameters += fmt::format(" memmap={}K${}M", random.between(1, 255) * 4, random.between(130, 150));
+            const std::uint64_t size = random.between(1, 255) * 4;
+            parameters += fmt::format(" memmap={}K${}M", size, random.between(130, 150));
         }
         BootScenario scenario = scenario_of(map, true);
         scenario.inputs.boot_params.cmdline = parameters;

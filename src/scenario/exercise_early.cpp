@@ -110,7 +110,8 @@ void early_faults(SplitMix64& random, Exercise& exercise) {
     for (unsigned i = 1; i <= 6; ++i) {
         std::uint64_t pa = 0;
         if (i > 1 && random.chance(3)) {
-            pa = (picked[random.below(picked.size())] & ~(2 * MiB - 1)) + random.below(2 * MiB);
+            pa = picked[random.below(picked.size())] & ~(2 * MiB - 1);
+            pa += random.below(2 * MiB);
         } else {
             pa = random.chance(3) ? random.between(32 * MiB, 2 * GiB - 64 * MiB) : random.between(4 * GiB, 9 * GiB);
         }

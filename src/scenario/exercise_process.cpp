@@ -139,7 +139,8 @@ void fork_chain(SplitMix64& random, Exercise& exercise) {
     story.fork("P", "C");
     const std::array<std::string, 3> names{"P", "C", "G"};
     if (random.chance(2)) {
-        story.access(names[random.below(2)], true, 0, random.between(1, pages));
+        const std::string& writer = names[random.below(2)];
+        story.access(writer, true, 0, random.between(1, pages));
     }
     story.fork("C", "G");
     OperationOutcome last;
@@ -215,7 +216,8 @@ void stack_growth(SplitMix64& random, Exercise& exercise) {
 void mapped_file(SplitMix64& random, Exercise& exercise) {
     Story story{exercise};
     const std::uint64_t cached = random.between(20, 64);
-    const std::uint64_t start = random.below(3) * 16 + random.below(16);
+    std::uint64_t start = random.below(3) * 16;
+    start += random.below(16);
     const bool shared = random.chance(3);
     exercise.text = fmt::format(
         "A file on tmpfs has {} pages, all in the page cache. Fault-around is 64 KiB (16 pages, aligned in the address "

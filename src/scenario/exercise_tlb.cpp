@@ -6,6 +6,7 @@
 
 #include "pgsim/base/units.hpp"
 #include "pgsim/mmu/mmu.hpp"
+#include "pgsim/mmu/tag_array.hpp"
 #include "scenario/exercise_parts.hpp"
 
 namespace pgsim::exercises {
@@ -98,30 +99,27 @@ void tlb_stale(SplitMix64& random, Exercise& exercise) {
 }
 
 void tlb_reach(SplitMix64& random, Exercise& exercise) {
-    Tables tables{random, 4};
     const std::uint64_t sets = std::uint64_t{1} << random.between(1, 3);
     const std::uint64_t ways = random.between(2, 4);
-    TlbGeometry geometry;
-    geometry.k4K = {static_cast<unsigned>(sets), static_cast<unsigned>(ways)};
-    const std::uint64_t pages = sets * ways + random.between(0, sets * ways) - random.between(0, sets * ways / 2);
+    std::uint64_t pages = sets * ways + random.between(0, sets * ways);
+    pages -= random.between(0, sets * ways / 2);
     const std::uint64_t base = random.below(std::uint64_t{1} << 30) << 12 << 3;
-    Tlb tlb{geometry};
+    TagArray tlb{"exercise", {static_cast<unsigned>(sets), static_cast<unsigned>(ways)}};
+    std::uint64_t clock = 0;
     std::array<std::uint64_t, 2> misses{};
     std::vector<std::uint64_t> in_set(sets);
     for (std::uint64_t pass = 0; pass < 2; ++pass) {
         for (std::uint64_t i = 0; i < pages; ++i) {
-            const VirtAddr virt{base + i * 4096};
-            if (pass == 0) {
-                tables.map(virt, tables.new_frame(), PageSize::k4K, 0x67);
-                ++in_set[virt.value() >> 12 & (sets - 1)];
-            }
-            if (tlb.find(virt, 0) == nullptr) {
+            const std::uint64_t prefix = Tag::prefix(base + i * 4096, TagKind::k4K);
+            const std::uint64_t tag = Tag::make(prefix, TagKind::k4K, 0);
+            in_set[tlb.set_of(prefix)] += pass == 0 ? 1 : 0;
+            unsigned slot = tlb.find(prefix, tag, tag);
+            if (slot == TagArray::none) {
                 ++misses[pass];
-                const WalkResult walk = tables.walk(virt);
-                TlbEntry entry;
-                entry.page = virt.value() >> 12;
-                entry.base = walk.translation()->phys;
-                tlb.insert(entry);
+                slot = tlb.place_for(prefix);
+                tlb.put(slot, tag, ++clock);
+            } else {
+                tlb.touch(slot, ++clock);
             }
         }
     }
