@@ -227,6 +227,19 @@ void read_node_facts(const JsonView& root, MachineRecord& record) {
     if_present(root, "memory", [&](const JsonView& object) { record.memory = read_memory(object); });
 }
 
+void read_inputs_of_lines(const JsonView& root, MachineRecord& record) {
+    record.upstream = text_or_null(root, "upstream").value_or("");
+    if_present(root, "srat_cpu_domains",
+               [&](const JsonView& list) { record.srat_cpu_domains = read_list(list, read_u32); });
+    record.mtrr_default = text_or_null(root, "mtrr_default");
+    if_present(root, "mtrr", [&](const JsonView& list) {
+        record.mtrr = read_list(list, [](const JsonView& range) {
+            return LogMtrr{number_or_hex(range.at("base")), number_or_hex(range.at("mask")), range.at("type").string()};
+        });
+    });
+    if_present(root, "top_mem2", [&](const JsonView& value) { record.top_mem2 = number_or_hex(value); });
+}
+
 /// The lines themselves, for what firmware and processor say there and no field holds.
 void read_raw(const JsonView& root, MachineRecord& record) {
     std::string lines;
@@ -261,6 +274,7 @@ MachineRecord machine_record_from_json(std::string_view text, std::string_view n
     read_inputs(root, record);
     read_early_facts(root, record);
     read_node_facts(root, record);
+    read_inputs_of_lines(root, record);
     read_raw(root, record);
     return record;
 }

@@ -19,6 +19,7 @@ Json json_of(const LogVmemmap& part);
 Json json_of(const LogNodePages& node);
 Json json_of(const LogUnavailable& entry);
 Json json_of(const LogFallback& fallback);
+Json json_of(const LogMtrr& range);
 
 Json json_of(const LogRange& range) {
     return {{"start", hex(range.start)}, {"end", hex(range.end)}};
@@ -113,6 +114,10 @@ Json json_of(const LogFallback& fallback) {
     return {{"node", fallback.node}, {"order", fallback.order}};
 }
 
+Json json_of(const LogMtrr& range) {
+    return {{"base", hex(range.base)}, {"mask", hex(range.mask)}, {"type", range.type}};
+}
+
 Json json_of(const LogMemory& memory) {
     Json object{{"available_k", memory.available_k == 0 ? Json(nullptr) : Json(memory.available_k)},
                 {"total_k", memory.total_k}};
@@ -162,6 +167,25 @@ void write_inputs(const MachineRecord& record, Json& root) {
     root["e820_user_defined"] = list_or_null(record.e820_user_defined);
 }
 
+/// What the machine files have in their lines only; each key where there is something to say.
+void write_inputs_of_lines(const MachineRecord& record, Json& root) {
+    if (!record.upstream.empty()) {
+        root["upstream"] = record.upstream;
+    }
+    if (!record.srat_cpu_domains.empty()) {
+        root["srat_cpu_domains"] = record.srat_cpu_domains;
+    }
+    if (record.mtrr_default) {
+        root["mtrr_default"] = *record.mtrr_default;
+    }
+    if (!record.mtrr.empty()) {
+        root["mtrr"] = json_list(record.mtrr);
+    }
+    if (record.top_mem2) {
+        root["top_mem2"] = hex(*record.top_mem2);
+    }
+}
+
 void write_facts(const MachineRecord& record, Json& root) {
     root["e820_changes"] = json_list(record.e820_changes);
     root["last_pfn"] = hex_list(record.last_pfn);
@@ -199,6 +223,7 @@ void write_facts(const MachineRecord& record, Json& root) {
 std::string machine_record_to_json(const MachineRecord& record) {
     Json root = Json::object();
     write_inputs(record, root);
+    write_inputs_of_lines(record, root);
     write_facts(record, root);
     return root.dump(1, ' ', false, Json::error_handler_t::replace) + '\n';
 }

@@ -270,6 +270,10 @@ BootScenario MachineOptions::scenario() const {
     if (!srat.empty()) {
         use_srat(result, srat);
     }
+    if (result.inputs.boot_params.cmdline.find("numa=fake=") != std::string::npos &&
+        !result.inputs.config.enabled("NUMA_EMU")) {
+        result.assumptions.emplace_back("numa=fake= has no effect: this build is without CONFIG_NUMA_EMU");
+    }
     check_scenario(result);
     return result;
 }
