@@ -240,3 +240,20 @@ TEST_CASE("meminfo counts the direct map by page size", "[cli]") {
     CHECK(json["total_k"] > 3900000);
     CHECK(json["zones"].size() == 3);
 }
+
+TEST_CASE("run --html writes a page and tells in the terminal what it tells without", "[cli]") {
+    const std::string script = " '" + std::string{test::source_dir()} + "/examples/processes/copy-on-write.txt'";
+    const std::string page = (test::scratch_folder() / "run.html").string();
+    for (const std::string options : {"--brief", "", "--brief --levels 5"}) {
+        INFO(options);
+        const Run without = pgsim_with("run " + options + script);
+        const Run with = pgsim_with("run " + options + script + " --html '" + page + "'");
+        if (with.exit_code == 2) {
+            CHECK(contains(with.err, "explorer page"));  // built without it
+            continue;
+        }
+        CHECK(with.exit_code == 0);
+        CHECK(with.out == without.out);
+        CHECK(contains(test::read_file(page), "P fork C"));
+    }
+}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <filesystem>
+#include <utility>
 
 #include "commands.hpp"
 #include "common.hpp"
@@ -49,10 +50,15 @@ ProcessStory run_to_page(const std::string& script, const Options& options, cons
     ProcessStory told = run_process_script(script, world, recording.story_options(wanted));
     const std::string title = std::filesystem::path{options.file}.stem().string();
     deliver(options.html, formats::explorer_html(recording.document(told, title)));
-    if (!wanted.views) {
-        told.before = {};
-        for (StoryStep& step : told.steps) {
+    // What only the page asked for is not told in the terminal.
+    told.before = wanted.views ? std::move(told.before) : ProcessesView{};
+    for (StoryStep& step : told.steps) {
+        if (!wanted.views) {
             step.after = {};
+        }
+        if (!wanted.trace) {
+            step.trace.clear();
+            step.trace_left_out = 0;
         }
     }
     return told;

@@ -293,7 +293,7 @@ describe('The timeline', () => {
 describe('The blackboard', () => {
   test('says what is gone, although it is in no box any more', async () => {
     const open = await opened('#cp=reset_early_page_tables.exit&view=board');
-    expect(await open.page.textContent('.board-tools')).toContain('− gone: early_top_pgt[0…1]');
+    expect(await open.page.textContent('.board-gone')).toContain('− gone: early_top_pgt[0…1]');
     await open.page.close();
   });
 });

@@ -18,7 +18,7 @@ const STAGES: Record<string, Stage> = {
       'Six pages at pgtable map the first 4 GiB to themselves with 2 MiB pages. Paging is on, the CPU is in long mode.',
   },
   'kernel.startup_64': {
-    short: 'decompressed',
+    short: 'unpacked',
     functions: ['configure_5level_paging', 'initialize_identity_maps', 'do_boot_page_fault', 'extract_kernel'],
     summary:
       'The kernel has been unpacked to its place. The decompressor still lends it its identity map; the static tables stand as linked.',

@@ -14,6 +14,7 @@ import {
   type Picture,
   type Row,
 } from '../model/picture';
+import type { Checkpoint } from '../model/boot';
 import type { Difference } from '../model/diff';
 import { hex } from '../model/hex';
 import { structureName } from '../model/level';
@@ -34,7 +35,7 @@ export class BoardView implements View {
   });
   private readonly loose: HTMLInputElement;
   private readonly since = h('span', {});
-  private readonly removed = h('span', {});
+  private readonly removed = h('p', { class: 'board-gone quiet' });
   private drawn = '';
 
   constructor(private readonly context: Context) {
@@ -54,10 +55,10 @@ export class BoardView implements View {
           h('b', { class: 'sign changed' }, '~'),
           ' changed since ',
           this.since,
-          this.removed,
         ),
         h('button', { class: 'small', onclick: () => this.save() }, 'Save as SVG'),
       ),
+      this.removed,
       this.holder,
     );
   }
@@ -79,7 +80,7 @@ export class BoardView implements View {
   private signs(focus: Focus): void {
     const { from, difference } = this.context.store.changes(focus);
     this.since.textContent = from ? from.title : 'the beginning';
-    this.removed.replaceChildren(...this.removedText(focus, difference));
+    this.removed.replaceChildren(...this.removedText(from, focus.checkpoint, difference));
     const changes = (difference?.changes ?? []).filter((change) => !change.adOnly);
     for (const mark of this.holder.querySelectorAll<SVGElement>('[data-mark]')) {
       const [pa, first, count] = (mark.dataset['mark'] as string).split('.') as [string, string, string];
@@ -94,15 +95,15 @@ export class BoardView implements View {
   }
 
   /** What is gone is in no box: it is said. */
-  private removedText(focus: Focus, difference: Difference | null): (Node | string)[] {
+  private removedText(from: Checkpoint | null, now: Checkpoint, difference: Difference | null): (Node | string)[] {
     const gone = (difference?.changes ?? []).filter(({ kind }) => kind === 'removed');
     if (gone.length === 0) return [];
     const names = gone.slice(0, MAX_REMOVED).map(({ tablePa, level, index, count }) => {
-      const table = focus.checkpoint.tableName(tablePa) ?? `${structureName(level)} ${hex(tablePa)}`;
+      const table = now.tableName(tablePa) ?? from?.tableName(tablePa) ?? `${structureName(level)} ${hex(tablePa)}`;
       return `${table}[${index}${count > 1 ? `…${index + count - 1}` : ''}]`;
     });
     const more = gone.length > MAX_REMOVED ? ` and ${gone.length - MAX_REMOVED} more` : '';
-    return [' · ', h('b', { class: 'sign removed' }, '−'), ` gone: ${names.join(', ')}${more}`];
+    return [h('b', { class: 'sign removed' }, '−'), ` gone: ${names.join(', ')}${more}`];
   }
 
   private draw(focus: Focus, picture: Picture): SVGElement {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /** What differs between two checkpoints, entry by entry. */
 import type { Focus } from '../app/store';
+import type { Checkpoint } from '../model/boot';
 import type { Change } from '../model/diff';
 import { flagText, isPresent } from '../model/entry';
 import { hex, plural } from '../model/hex';
@@ -19,6 +20,7 @@ export class ChangesView implements View {
   private readonly title = h('p', { class: 'changes-title' });
   private readonly quietBits: HTMLInputElement;
   private focus: Focus | null = null;
+  private from: Checkpoint | null = null;
   private shown: readonly Change[] = [];
   private shownFor = '';
 
@@ -63,6 +65,7 @@ export class ChangesView implements View {
     this.focus = focus;
     this.quietBits.checked = focus.state.ad;
     const { from, difference } = this.context.store.changes(focus);
+    this.from = from;
     const key = `${from?.index}.${focus.checkpoint.index}.${this.quietBits.checked}`;
     if (key !== this.shownFor) {
       this.shownFor = key;
@@ -103,7 +106,10 @@ export class ChangesView implements View {
 
   private cells(change: Change): (Node | string)[] {
     const checkpoint = this.focus?.checkpoint;
-    const name = checkpoint?.tableName(change.tablePa) ?? `${structureName(change.level)} ${hex(change.tablePa)}`;
+    const name =
+      checkpoint?.tableName(change.tablePa) ??
+      this.from?.tableName(change.tablePa) ??
+      `${structureName(change.level)} ${hex(change.tablePa)}`;
     const index = change.count === 1 ? `[${change.index}]` : `[${change.index}…${change.index + change.count - 1}]`;
     const raw = change.kind === 'removed' ? change.before : change.after;
     const by = this.writer(change);
