@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The pgsim command from outside: what it prints, where, and its exit codes.
+#include <fcntl.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "pgsim/formats/capture.hpp"
 #include "support/catch.hpp"
@@ -34,6 +39,45 @@ Run pgsim_with(const std::string& arguments) {
     run.exit_code = WEXITSTATUS(pclose(pipe));
     run.err = test::read_file(errors);
     return run;
+}
+
+// What the command prints when its standard output is a terminal (a pseudo-terminal, whose line ends are CR LF).
+std::string pgsim_on_terminal(const std::string& arguments, const std::string& environment = "env -u NO_COLOR") {
+    const int master = posix_openpt(O_RDWR | O_NOCTTY);
+    REQUIRE(master >= 0);
+    REQUIRE(grantpt(master) == 0);
+    REQUIRE(unlockpt(master) == 0);
+    const std::string terminal = ptsname(master);
+    const int keep_open = open(terminal.c_str(), O_RDWR | O_NOCTTY);  // else reading ends before the command begins
+    REQUIRE(keep_open >= 0);
+    const std::string command = environment + " '" + PGSIM_COMMAND + "' " + arguments + " >'" + terminal +
+                                "' 2>/dev/null; echo END >'" + terminal + '\'';
+    FILE* const shell = popen(command.c_str(), "r");
+    REQUIRE(shell != nullptr);
+    std::string text;
+    char block[4096];
+    while (text.size() < 5 || text.compare(text.size() - 5, 5, "END\r\n") != 0) {
+        const ssize_t got = read(master, block, sizeof block);
+        REQUIRE(got > 0);
+        text.append(block, static_cast<std::size_t>(got));
+    }
+    pclose(shell);
+    close(keep_open);
+    close(master);
+    return text.substr(0, text.size() - 5);
+}
+
+// Without escape sequences and carriage returns.
+std::string without_colours(const std::string& text) {
+    std::string plain;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] == '\x1b') {
+            i = text.find('m', i);
+        } else if (text[i] != '\r') {
+            plain += text[i];
+        }
+    }
+    return plain;
 }
 
 std::string capture(const std::string& name) {
@@ -228,6 +272,93 @@ TEST_CASE("exercise: the list, a question, a checked answer, a solution", "[cli]
     CHECK(pgsim_with("exercise juggling").exit_code == 2);
     CHECK(pgsim_with("exercise split-address --check pml4=x").exit_code == 2);
     CHECK(pgsim_with("exercise --solve").exit_code == 2);
+}
+
+TEST_CASE("Colours: on a terminal, without a change to the words; never with NO_COLOR, in a pipe or in a file",
+          "[cli]") {
+    const std::string boot = capture("k6.1-1g-4l");
+    for (const std::string& arguments :
+         {"walk ffffffff81000000 --capture " + boot, "dump --capture " + boot, "dump --format ranges --capture " + boot,
+          "import " + boot + " --at init_mem_mapping.exit",
+          "diff " + boot + ":init_mem_mapping.entry " + boot + ":init_mem_mapping.exit",
+          std::string{"explain ffff888000000000 --preset q35-512m --at init_mem_mapping.exit"},
+          std::string{"exercise split-address --check pml4=1"}}) {
+        INFO(arguments);
+        const std::string plain = pgsim_with(arguments).out;
+        CHECK_FALSE(contains(plain, "\x1b"));
+        const std::string coloured = pgsim_on_terminal(arguments);
+        CHECK(contains(coloured, "\x1b["));
+        CHECK(without_colours(coloured) == plain);
+        CHECK_FALSE(contains(pgsim_on_terminal(arguments, "env NO_COLOR=1"), "\x1b"));
+        CHECK(contains(pgsim_on_terminal(arguments, "env NO_COLOR="), "\x1b["));  // empty counts as not set
+    }
+    // What other tools are to read is never coloured.
+    for (const char* format : {"ptdump", "qemu-tlb", "json", "dot"}) {
+        INFO(format);
+        CHECK_FALSE(contains(
+            pgsim_on_terminal("dump --at setup_arch.entry --format " + std::string{format} + " --capture " + boot),
+            "\x1b"));
+    }
+    const std::string file = (test::scratch_folder() / "tree.txt").string();
+    CHECK(pgsim_on_terminal("dump --capture " + boot + " --out '" + file + "'").empty());
+    CHECK_FALSE(contains(test::read_file(file), "\x1b"));
+}
+
+TEST_CASE("Every command has --json, but those whose output is a page or a script for another program", "[cli]") {
+    const std::string help = pgsim_with("--help").out;
+    std::istringstream lines{help.substr(help.find("Subcommands:"))};
+    std::string line;
+    std::getline(lines, line);
+    unsigned commands = 0;
+    while (std::getline(lines, line) && line.rfind("  ", 0) == 0) {
+        const std::string name = line.substr(2, line.find(' ', 2) - 2);
+        INFO(name);
+        ++commands;
+        CHECK(contains(pgsim_with(name + " --help").out, "--json") == (name != "man" && name != "completion"));
+    }
+    CHECK(commands >= 19);
+}
+
+TEST_CASE("history steps a table through its writes, forwards and backwards", "[cli]") {
+    const std::string arguments = "history init_top_pgt --preset q35-512m --at init_mem_mapping.exit ";
+    const Run all = pgsim_with(arguments);
+    CHECK(all.exit_code == 0);
+    CHECK(contains(all.out, "   1. ["));
+    const auto json = nlohmann::json::parse(pgsim_with(arguments + "--json").out);
+    const auto& writes = json["writes"];
+    REQUIRE(writes.size() >= 3);
+    // What one write left is what the next one to the same entry found; the last ones are what the walk reads.
+    std::map<int, std::string> now;
+    for (const auto& write : writes) {
+        const int index = write["index"];
+        if (now.count(index) != 0) {
+            CHECK(write["before"] == now[index]);
+        }
+        now[index] = write["after"];
+    }
+    const auto walk = nlohmann::json::parse(
+        pgsim_with("explain ffff888000000000 --preset q35-512m --at init_mem_mapping.exit --json").out);
+    CHECK(now[273] == walk["steps"][0]["value"]);
+    const auto begin = nlohmann::json::parse(pgsim_with(arguments + "--json --step 0").out);
+    const auto end =
+        nlohmann::json::parse(pgsim_with(arguments + "--json --step " + std::to_string(writes.size())).out);
+    CHECK(begin["entries"] != end["entries"]);
+    CHECK(contains(pgsim_with(arguments + "--step 1").out, "after 1 of them:"));
+    CHECK(contains(pgsim_with(arguments + "--step 100000").err, "--step: the table was written"));
+    CHECK(contains(pgsim_with("history no_such_table --preset q35-512m").err, "no such table can be reached"));
+}
+
+TEST_CASE("--phys: who maps a physical page", "[cli]") {
+    const std::string source = " --format ranges --at init_mem_mapping.exit --capture " + capture("k6.1-1g-4l");
+    // The kernel's text: in the direct map and in the image mapping.
+    const Run text = pgsim_with("dump --phys 0x1000000" + source);
+    CHECK(contains(text.out, "0xffff888001000000-"));
+    CHECK(contains(text.out, "0xffffffff81000000-"));
+    const Run data = pgsim_with("dump --phys 20000000-20000fff" + source);
+    CHECK(contains(data.out, "0xffff888020000000-"));
+    CHECK_FALSE(contains(data.out, "0xffffffff8"));
+    CHECK(contains(pgsim_with("dump --phys 10000000000000" + source).err, "at most 52 bits"));
+    CHECK(contains(pgsim_with("dump --phys 5-4" + source).err, "lies below the first"));
 }
 
 // DirectMap lines of a 4 GiB q35: RAM is [0, 0x7ffe0000) and [4 GiB, 6 GiB); 4-KByte pages up to 2 MiB and from the

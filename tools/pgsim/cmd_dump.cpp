@@ -29,7 +29,9 @@ void dump(const Options& options) {
     dump_options.names = std::move(scene.names);
     dump_options.markers = std::move(scene.markers);
     const auto format = options.json ? formats::DumpFormat::json : *formats::find_dump_format(options.format);
-    deliver(options.out, formats::dump(scene.space, format, dump_options));
+    const bool to_people = (options.out.empty() || options.out == "-") && shows_people(format);
+    std::string text = formats::dump(scene.space, format, dump_options);
+    deliver(options.out, to_people ? painted(std::move(text)) : text);
 }
 
 }  // namespace

@@ -35,9 +35,9 @@ void import_file(const Options& options) {
     }
     dump_options.names = scene.names;
     dump_options.markers = scene.markers;
-    print(formats::dump(scene.space,
-                        options.json ? formats::DumpFormat::json : *formats::find_dump_format(options.format),
-                        dump_options));
+    const auto format = options.json ? formats::DumpFormat::json : *formats::find_dump_format(options.format);
+    std::string text = formats::dump(scene.space, format, dump_options);
+    print(shows_people(format) ? painted(std::move(text)) : text);
 }
 
 }  // namespace

@@ -31,7 +31,8 @@ void walk(const Options& options) {
         print(formats::walk_to_json(result));
         return;
     }
-    print(formats::format_walk(result, scene.space.levels(), *formats::find_walk_style(options.style), scene.names));
+    print(painted(
+        formats::format_walk(result, scene.space.levels(), *formats::find_walk_style(options.style), scene.names)));
 }
 
 }  // namespace

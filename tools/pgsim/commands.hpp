@@ -14,6 +14,7 @@ void add_dump(CLI::App& app);
 void add_machine(CLI::App& app);
 void add_exercise(CLI::App& app);
 void add_explain(CLI::App& app);
+void add_history(CLI::App& app);
 void add_import(CLI::App& app);
 void add_manual(CLI::App& app);
 void add_meminfo(CLI::App& app);

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
@@ -36,6 +37,45 @@ std::string in_colour(std::string_view text, int sgr) {
         return std::string{text};
     }
     return "\x1b[" + std::to_string(sgr) + 'm' + std::string{text} + "\x1b[0m";
+}
+
+namespace {
+
+// The colour (ANSI SGR number) of a word; 0: none.
+int colour_of(std::string_view word) {
+    if (word.size() == 3 && (word[0] == 'r' || word[0] == '-') && (word[1] == 'w' || word[1] == '-') &&
+        (word[2] == 'x' || word[2] == '-')) {
+        return word == "rwx" ? 31 : word[1] == 'w' ? 33 : word[2] == 'x' ? 32 : 36;
+    }
+    for (const std::string_view name : {"PML5E", "PML4E", "PDPTE", "PDE", "PTE", "PML5", "PML4", "PDPT", "PD", "PT"}) {
+        if (word == name) {
+            return 1;
+        }
+    }
+    return word == "#PF" || word == "#GP" || word == "faults" || word == "fault:" ? 31
+           : word == "user" || word == "US"                                       ? 35
+           : word == "RW"                                                         ? 33
+           : word == "XD"                                                         ? 36
+                                                                                  : 0;
+}
+
+}  // namespace
+
+std::string painted(std::string text) {
+    if (!colours()) {
+        return text;
+    }
+    constexpr std::string_view separators = " \n,()|";
+    std::string result;
+    for (std::size_t at = 0; at < text.size();) {
+        const std::size_t end = std::min(text.find_first_of(separators, at), text.size());
+        const std::string_view word{text.data() + at, end - at};
+        const int colour = colour_of(word);
+        result += colour != 0 ? in_colour(word, colour) : std::string{word};
+        at = std::min(text.find_first_not_of(separators, end), text.size());
+        result.append(text, end, at - end);
+    }
+    return result;
 }
 
 Progress::Progress() : terminal_{isatty(STDERR_FILENO) == 1} {}
@@ -81,6 +121,9 @@ void FilterOptions::add_to(CLI::App& command) {
     command.add_option("--range", range, "only linear addresses FIRST-LAST, both included, hexadecimal")
         ->type_name("FIRST-LAST")
         ->group("Filters");
+    command.add_option("--phys", phys, "only pages that hold physical ADDRESS, or a byte of FIRST-LAST: who maps it")
+        ->type_name("ADDRESS[-LAST]")
+        ->group("Filters");
     command.add_flag("--writable", writable, "only what can be written to")->group("Filters");
     command.add_flag("--executable", executable, "only what can be executed")->group("Filters");
     auto* user_flag = command.add_flag("--user", user, "only what user mode can access")->group("Filters");
@@ -104,6 +147,21 @@ PageFilter FilterOptions::filter() const {
         if (result.last < result.first) {
             throw Error{"--range", "the last address lies below the first"};
         }
+    }
+    if (!phys.empty()) {
+        const std::size_t dash = phys.find('-');
+        const auto physical = [](std::string_view text) {
+            const auto address = PhysAddr::try_from(parse_address(text, "--phys"));
+            return address && address->value() != PhysSpace::last
+                       ? *address
+                       : throw Error{"--phys", "a physical address has at most 52 bits"};
+        };
+        const PhysAddr first = physical(std::string_view{phys}.substr(0, dash));
+        const PhysAddr last = dash == std::string::npos ? first : physical(std::string_view{phys}.substr(dash + 1));
+        if (last < first) {
+            throw Error{"--phys", "the last address lies below the first"};
+        }
+        result.phys = PhysRange{first, last + 1};
     }
     if (writable) {
         result.writable = true;

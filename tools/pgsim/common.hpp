@@ -30,6 +30,10 @@ void deliver(const std::string& file, std::string_view text);
 /// The text in a colour of the terminal (ANSI SGR number), or as it is.
 [[nodiscard]] std::string in_colour(std::string_view text, int sgr);
 
+/// Text about tables with its words in colours, where output may be coloured: names of entries, rights (writable and
+/// executable at once stands out), flags, faults. The words stay as they are: colour alone says nothing.
+[[nodiscard]] std::string painted(std::string text);
+
 /// Shows how far a long command is, on standard error, if that is a terminal. Erased when it goes.
 class Progress {
 public:
@@ -48,7 +52,7 @@ private:
 /// "0xffff888000000000", "ffff888000000000" or a decimal number after "=". @throws Error
 [[nodiscard]] std::uint64_t parse_address(std::string_view text, std::string_view what);
 
-/// --range, --writable, --executable, --user, --supervisor, --page-size
+/// --range, --phys, --writable, --executable, --user, --supervisor, --page-size
 struct FilterOptions {
     std::string range;
     bool writable = false;
@@ -56,6 +60,7 @@ struct FilterOptions {
     bool user = false;
     bool supervisor = false;
     std::string page_size;
+    std::string phys;
 
     void add_to(CLI::App& command);
     /// @throws Error  for a range or size that cannot be read

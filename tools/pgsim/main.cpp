@@ -23,6 +23,7 @@ int run(int argc, char** argv) {
     pgsim::cli::add_boot(app);
     pgsim::cli::add_walk(app);
     pgsim::cli::add_explain(app);
+    pgsim::cli::add_history(app);
     pgsim::cli::add_dump(app);
     pgsim::cli::add_stats(app);
     pgsim::cli::add_diff(app);

@@ -178,6 +178,11 @@ formats::Capture capture_of(const Scene& scene) {
     return capture;
 }
 
+bool shows_people(formats::DumpFormat format) {
+    return format == formats::DumpFormat::tree || format == formats::DumpFormat::ranges ||
+           format == formats::DumpFormat::boxes;
+}
+
 bool has_tables(const std::string& file) {
     const std::string head = head_of(file);
     switch (formats::detect_import(head)) {

@@ -64,6 +64,9 @@ struct FileOptions {
 /// The address space as a capture of one checkpoint, "tables": every other command can read it again.
 [[nodiscard]] formats::Capture capture_of(const Scene& scene);
 
+/// Whether a format is made for people to read here, not for another tool.
+[[nodiscard]] bool shows_people(formats::DumpFormat format);
+
 /// Whether a file's beginning is that of something with page tables in it (as scene_of_file reads them).
 [[nodiscard]] bool has_tables(const std::string& file);
 
