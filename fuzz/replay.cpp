@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "pgsim/scenario/exercise.hpp"
@@ -18,6 +18,7 @@ namespace {
 
 using Bytes = std::vector<std::uint8_t>;
 constexpr std::size_t mutations = 40;  // of each file
+constexpr std::string_view likely = "0129afx-,:{}[]\"\n -";
 
 // A copy on the heap of just this size, so that a sanitizer sees a read behind the end.
 void run(const Bytes& bytes) {
@@ -31,7 +32,7 @@ Bytes mutated(Bytes bytes, pgsim::SplitMix64& random) {
         switch (random.below(4)) {
         case 0: bytes[static_cast<std::size_t>(at)] = static_cast<std::uint8_t>(random.next()); break;
         case 1: bytes.erase(bytes.begin() + at); break;
-        case 2: bytes.insert(bytes.begin() + at, "0129afx-,:{}[]\"\n -"[random.below(18)]); break;
+        case 2: bytes.insert(bytes.begin() + at, static_cast<std::uint8_t>(likely[random.below(likely.size())])); break;
         default: bytes.resize(static_cast<std::size_t>(at)); break;
         }
     }

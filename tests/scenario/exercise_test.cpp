@@ -69,7 +69,9 @@ TEST_CASE("Every exercise: its answer is right, any other is not, and a seed mea
           "[scenario][exercise]") {
     for (const ExerciseInfo& info : exercise_list()) {
         std::set<std::string> texts;
-        for (std::uint64_t seed = 0; seed < 200; ++seed) {
+        // Programs that thrash take their time.
+        const std::uint64_t seeds = info.name == "thrashing" ? 40 : 200;
+        for (std::uint64_t seed = 0; seed < seeds; ++seed) {
             INFO(info.name << " --seed " << seed);
             const Exercise exercise = make_exercise(info.name, seed);
             INFO(exercise.text << exercise.answer());
@@ -101,7 +103,7 @@ TEST_CASE("Every exercise: its answer is right, any other is not, and a seed mea
             texts.insert(exercise.text + exercise.answer());
         }
         INFO(info.name);
-        CHECK(texts.size() >= 100);  // seeds make a difference
+        CHECK(texts.size() >= seeds / 2);  // seeds make a difference
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "commands.hpp"
 #include "common.hpp"
@@ -47,9 +48,39 @@ void page(const Options& options) {
     print(out.dump(1) + '\n');
 }
 
+// The lines of zoneinfo as objects, one a zone: "pages free     12" becomes "pages_free": 12.
+nlohmann::ordered_json zoneinfo_as_json(const std::string& text) {
+    auto zones = nlohmann::ordered_json::array();
+    std::istringstream lines{text};
+    for (std::string line; std::getline(lines, line);) {
+        std::istringstream words{line};
+        std::string key;
+        std::string word;
+        std::vector<std::uint64_t> values;
+        while (words >> word) {
+            const auto digits = word.find_first_of("0123456789");
+            if (digits == std::string::npos) {
+                key += (key.empty() ? "" : "_") + word.substr(0, word.find_first_of(":("));
+            } else {
+                values.push_back(std::stoull(word.substr(digits)));
+            }
+        }
+        if (line.rfind("Node", 0) == 0) {
+            // "Node 0, zone    DMA32": the name may end in digits.
+            zones.push_back({{"node", values.at(0)}, {"zone", line.substr(line.rfind(' ') + 1)}});
+        } else if (key == "protection") {
+            zones.back()[key] = values;
+        } else {
+            zones.back()[key] = values.at(0);
+        }
+    }
+    return zones;
+}
+
 void show_zoneinfo(const Options& options) {
     const Boot boot = boot_with_progress(options.machine.scenario(), {});
-    print(zoneinfo(boot.at(options.at)));
+    const std::string text = zoneinfo(boot.at(options.at));
+    print(options.json ? zoneinfo_as_json(text).dump(1) + '\n' : text);
 }
 
 }  // namespace
@@ -68,6 +99,7 @@ void add_page(CLI::App& app) {
     CLI::App* zoneinfo_command = app.add_subcommand("zoneinfo", "What /proc/zoneinfo would say of each zone");
     zones->machine.add_to(*zoneinfo_command);
     zoneinfo_command->add_option("--at", zones->at, "the checkpoint")->type_name("CHECKPOINT")->capture_default_str();
+    zoneinfo_command->add_flag("--json", zones->json, "machine-readable output");
     zoneinfo_command->callback([zones] { show_zoneinfo(*zones); });
 }
 
