@@ -71,6 +71,8 @@
 #include "pgsim/scenario/boot_capture.hpp"
 #include "pgsim/scenario/boot_explorer.hpp"
 #include "pgsim/scenario/boot_scenario.hpp"
+#include "pgsim/scenario/booted_kernel.hpp"
+#include "pgsim/scenario/buddy_account.hpp"
 #include "pgsim/scenario/capture_comparison.hpp"
 #include "pgsim/scenario/exercise.hpp"
 #include "pgsim/scenario/fault_counts.hpp"

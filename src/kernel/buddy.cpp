@@ -316,12 +316,36 @@ void Buddy::adopt(const FreedMemory& freed) {
             }
         }
     }
-    // page_group_by_mobility_disabled. [spec M-A9]
+    decide_mobility();
+}
+
+void Buddy::adopt_lists() {
+    for (BuddyZone& zone : zones_) {
+        for (unsigned list = 0; setup_.pcp && list < nr_pcp_lists; ++list) {
+            list_init(pcp_head(zone, list));
+        }
+        zone.managed_pages = zone.span.managed;
+        zone.nr_free_pages = 0;
+        for (unsigned order = 0; order <= max_order; ++order) {
+            zone.nr_free_pages += nr_free(zone, order) << order;
+        }
+    }
+    decide_mobility();
+}
+
+// page_group_by_mobility_disabled. [spec M-A9]
+void Buddy::decide_mobility() {
     std::uint64_t pages = 0;
     for (const BuddyZone& zone : zones_) {
         pages += zone.managed_pages;
     }
     mobility_disabled_ = pages < pageblock_nr_pages * migrate_types;
+}
+
+const BuddyZone* Buddy::find_zone(std::uint64_t pfn) const noexcept {
+    const auto found =
+        std::find_if(zones_.begin(), zones_.end(), [pfn](const BuddyZone& zone) { return zone.span.contains(pfn); });
+    return found == zones_.end() ? nullptr : &*found;
 }
 
 void Buddy::set_watermarks(const Watermarks& watermarks) {

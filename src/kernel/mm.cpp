@@ -32,6 +32,7 @@ Mm::Mm(Machine& the_machine, KernelMemory& the_memory, const KernelState& the_st
       zero_pfn{zero_page.value()},
       reclaim{make_reclaim(*this)},
       object_base_{the_state.vmalloc_base} {
+    memory.remember_translations();
     lruvec.lists = lists;
     split_queue = lists + 128;
     for (unsigned list = 0; list < nr_lru_lists; ++list) {

@@ -310,7 +310,8 @@ private:
             managed += zone.managed_pages;
         }
         const std::uint64_t pgd_extra = k_.state.pti_enabled ? k_.tasks.size() : 0;
-        want("pages in use and free", managed, k_.buddy.free_page_count() + used_pages_ + table_pages_ + pgd_extra);
+        want("pages in use and free", managed,
+             k_.buddy.free_page_count() + used_pages_ + table_pages_ + pgd_extra + k_.kernel_pages);
     }
 
     Mm& k_;

@@ -22,7 +22,7 @@ std::vector<VirtAddr> node_data(const Kernel& k) {
 }
 
 // Blocks of the memmap that follow each other both in vmemmap and in physical memory.
-std::vector<VmemmapBlock> joined(const std::vector<VmemmapBlock>& blocks) {
+std::vector<VmemmapBlock> joined(std::span<const VmemmapBlock> blocks) {
     std::vector<VmemmapBlock> list;
     for (const VmemmapBlock& block : blocks) {
         if (!list.empty() && list.back().start + list.back().size == block.start &&
@@ -33,14 +33,6 @@ std::vector<VmemmapBlock> joined(const std::vector<VmemmapBlock>& blocks) {
         }
     }
     return list;
-}
-
-void attach_memmap(Kernel& k) {
-    for (const VmemmapBlock& block : joined(k.vmemmap_blocks)) {
-        const std::uint64_t first_pfn = (block.start.value() - k.state.vmemmap_base) / k.inputs.layout.struct_page_size;
-        Memmap::attach(k.machine.memory(), {Pfn::of(block.backing), Pfn::of(block.backing + (block.size - 1)) + 1},
-                       first_pfn, k.memmap);
-    }
 }
 
 }  // namespace
@@ -54,6 +46,24 @@ PageFlagsLayout page_flags_layout(const KernelConfig& config) {
         config.enabled("NUMA_BALANCING") ? 8 + static_cast<unsigned>(std::bit_width(cpus - 1)) : 0;
     return layout;
 }
+
+void attach_memmap(PhysicalMemory& memory, std::span<const VmemmapBlock> blocks, VirtAddr vmemmap_base,
+                   std::uint64_t struct_page_size, const std::shared_ptr<const Memmap>& contents) {
+    for (const VmemmapBlock& block : joined(blocks)) {
+        const std::uint64_t first_pfn = (block.start.value() - vmemmap_base.value()) / struct_page_size;
+        Memmap::attach(memory, {Pfn::of(block.backing), Pfn::of(block.backing + (block.size - 1)) + 1}, first_pfn,
+                       contents);
+    }
+}
+
+namespace {
+
+void attach_memmap(Kernel& k) {
+    attach_memmap(k.machine.memory(), k.vmemmap_blocks, VirtAddr{k.state.vmemmap_base},
+                  k.inputs.layout.struct_page_size, k.memmap);
+}
+
+}  // namespace
 
 void zone_sizes_init(Kernel& k) {
     ZoneInputs inputs;

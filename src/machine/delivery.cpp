@@ -45,6 +45,7 @@ void Machine::stop_with(MachineStop::Reason reason, std::vector<ExceptionFrame> 
         stop->origin += (stop->origin.empty() ? "" : " / ") + origin.stage + ": " + origin.function;
     }
     stop_ = std::move(stop);
+    new_epoch();
 }
 
 // SS, RSP, RFLAGS, CS, RIP and the error code; supervisor writes whatever the CPL was.

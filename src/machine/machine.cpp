@@ -67,9 +67,11 @@ void Machine::select_cpu(unsigned number) {
         throw Error{"CPU " + std::to_string(number), "there is no such processor"};
     }
     current_ = number;
+    new_epoch();
 }
 
 void Machine::state_changed() {
+    new_epoch();
     Cpu& cpu = cpus_[current_];
     cpu.mmu.set_controls(PagingControls::from(cpu.state, features_));
     cpu.mmu.set_pcid(cpu.state.pcid());
@@ -301,6 +303,7 @@ void Machine::restore(const MachineSnapshot& snapshot) {
     if (snapshot.cpus.size() != cpus_.size()) {
         throw Error{"machine snapshot", "it has another number of processors than this machine"};
     }
+    new_epoch();
     memory_->restore(snapshot.memory);
     for (current_ = 0; current_ < cpus_.size(); ++current_) {
         set_cpu_state(snapshot.cpus[current_]);

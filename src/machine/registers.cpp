@@ -33,6 +33,7 @@ RegisterResult Machine::refuse(RegisterFault fault) {
 }
 
 RegisterResult Machine::commit(const CpuState& next, bool cr3_written, const TranslationFlush& flush) {
+    new_epoch();
     CpuState state = next;
     if (loads_pdptes(cpu(), state, cr3_written)) {
         const PhysAddr table{state.cr3 & 0xffff'ffe0};
@@ -184,14 +185,19 @@ void Machine::set_ac(bool ac) {
 
 void Machine::set_cpl(std::uint8_t cpl) {
     cpus_[current_].state.cpl = cpl & 3;
+    kernel_epoch_ = (cpl & 3) == 0 ? epoch_ : 0;
 }
 
 void Machine::load_cs(bool cs_long) {
+    new_epoch();
     cpus_[current_].state.cs_long = cs_long;
     state_changed();
 }
 
 void Machine::invlpg(VirtAddr virt) {
+    if (virt.value() >> 63 != 0) {
+        new_epoch();
+    }
     if (!stop_ && CanonicalAddr::check(linear(virt), cpu().paging() ? cpu().paging_mode() : PagingMode::bits32)) {
         charge(TimedEvent::invlpg);
         mmu().invalidate_page(linear(virt));
@@ -199,6 +205,7 @@ void Machine::invlpg(VirtAddr virt) {
 }
 
 RegisterResult Machine::invpcid(InvpcidType type, std::uint16_t pcid, VirtAddr virt) {
+    new_epoch();
     if (stop_) {
         return {std::nullopt, stop_.get()};
     }

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 target_sources(pgsim
     PUBLIC FILE_SET HEADERS FILES
+        ${PROJECT_SOURCE_DIR}/include/pgsim/scenario/booted_kernel.hpp
+        ${PROJECT_SOURCE_DIR}/include/pgsim/scenario/buddy_account.hpp
         ${PROJECT_SOURCE_DIR}/include/pgsim/scenario/fault_counts.hpp
         ${PROJECT_SOURCE_DIR}/include/pgsim/scenario/process_script.hpp
         ${PROJECT_SOURCE_DIR}/include/pgsim/scenario/process_view.hpp
@@ -12,4 +14,8 @@ target_sources(pgsim
         process_story.cpp
         process_story_json.cpp
         process_view.cpp
-        process_world.cpp)
+        process_world.cpp
+        booted_kernel.cpp
+        buddy_account.cpp
+        buddy_requests.cpp
+        buddy_svg.cpp)

@@ -7,6 +7,7 @@
 namespace pgsim::cli {
 
 void add_boot(CLI::App& app);
+void add_buddy(CLI::App& app);
 void add_compare(CLI::App& app);
 void add_cores(CLI::App& app);
 void add_diff(CLI::App& app);

@@ -35,6 +35,7 @@ int run(int argc, char** argv) {
     pgsim::cli::add_faults(app);
     pgsim::cli::add_run(app);
     pgsim::cli::add_page(app);
+    pgsim::cli::add_buddy(app);
     pgsim::cli::add_presets(app);
     pgsim::cli::add_meminfo(app);
     pgsim::cli::add_manual(app);

@@ -140,6 +140,9 @@ public:
     void free_pages_memory(std::uint64_t start, std::uint64_t end);
     /// Takes over what memblock_free_all left, in one step; the struct pages say the same (see Memmap::free_all).
     void adopt(const FreedMemory& freed);
+    /// Takes over the lists that lie in memory already, as after a boot: the zones' `managed` and the lists' lengths
+    /// say how much is free; all pageblocks are MOVABLE. Per-CPU lists, if in use, become empty.
+    void adopt_lists();
     void set_watermarks(const Watermarks& watermarks);
     void set_reclaimer(PageReclaimer* reclaimer) noexcept { reclaimer_ = reclaimer; }
     void set_observer(BuddyObserver* observer) noexcept { observer_ = observer; }
@@ -161,6 +164,8 @@ public:
     [[nodiscard]] const PageAccess& pages() const noexcept { return pages_; }
     /// Whether per-CPU lists are in use.
     [[nodiscard]] bool has_pcp() const noexcept { return setup_.pcp; }
+    /// The zone that spans the frame; null when none does.
+    [[nodiscard]] const BuddyZone* find_zone(std::uint64_t pfn) const noexcept;
     /// free_area[order].nr_free.
     [[nodiscard]] std::uint64_t nr_free(const BuddyZone& zone, unsigned order) const;
     /// First frames of the blocks on one free list, head first. @param limit  at most so many
@@ -194,6 +199,7 @@ public:
 
 private:
     // free lists (buddy.cpp)
+    void decide_mobility();
     [[nodiscard]] VirtAddr free_list_head(const BuddyZone& zone, unsigned order, MigrateType type) const;
     [[nodiscard]] VirtAddr lru_of(std::uint64_t pfn) const { return VirtAddr{pages_.address(pfn).value() + 8}; }
     [[nodiscard]] std::uint64_t pfn_of_lru(std::uint64_t link) const { return pages_.pfn_of(VirtAddr{link - 8}); }

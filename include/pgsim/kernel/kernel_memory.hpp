@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
 
 #include "pgsim/base/address.hpp"
-
-namespace pgsim {
-class Machine;
-}
+#include "pgsim/machine/machine.hpp"
 
 namespace pgsim::kernel {
 
@@ -44,11 +42,24 @@ class KernelMemory {
 public:
     explicit KernelMemory(Machine& machine) noexcept : machine_{machine} {}
 
-    [[nodiscard]] std::uint64_t read64(VirtAddr va);
+    [[nodiscard]] std::uint64_t read64(VirtAddr va) {
+        if (const Recent& recent = slot_of(va); recalls(recent, va, 8)) [[likely]] {
+            machine_.advance(Cycles{1});
+            return machine_.memory().read64(PhysAddr{recent.frame | (va.value() & 0xfff)});
+        }
+        return read64_slow(va);
+    }
     [[nodiscard]] std::uint32_t read32(VirtAddr va);
     [[nodiscard]] std::uint16_t read16(VirtAddr va);
     [[nodiscard]] std::uint8_t read8(VirtAddr va);
-    void write64(VirtAddr va, std::uint64_t value);
+    void write64(VirtAddr va, std::uint64_t value) {
+        if (const Recent& recent = slot_of(va); recent.writable && recalls(recent, va, 8)) [[likely]] {
+            machine_.advance(Cycles{1});
+            machine_.memory().write64(PhysAddr{recent.frame | (va.value() & 0xfff)}, value);
+            return;
+        }
+        write64_slow(va, value);
+    }
     void write32(VirtAddr va, std::uint32_t value);
     void write8(VirtAddr va, std::uint8_t value);
     /// memset().
@@ -61,8 +72,35 @@ public:
 
     [[nodiscard]] Machine& machine() noexcept { return machine_; }
 
+    /// From now on translations of the kernel half that the TLB gave once are used again without asking it, until
+    /// the machine says that they need not hold any more: as if no entry were ever evicted. For a kernel that runs;
+    /// a boot changes its own mappings. No effect with a core model, a journal, or caches off.
+    void remember_translations();
+
 private:
+    /// One translation; a page of all ones and epoch 0 are those of none.
+    struct Recent {
+        std::uint64_t page = ~std::uint64_t{0};  ///< linear address >> 12
+        std::uint64_t epoch = 0;
+        std::uint64_t frame = 0;  ///< physical address
+        bool writable = false;
+    };
+    static constexpr std::size_t recent_slots = 256;
+
+    [[nodiscard]] Recent& slot_of(VirtAddr va) noexcept {
+        const std::uint64_t page = va.value() >> 12;
+        return recent_[(page ^ page >> 8) % recent_slots];
+    }
+    [[nodiscard]] bool recalls(const Recent& recent, VirtAddr va, unsigned size) const noexcept {
+        return recent.page == va.value() >> 12 && recent.epoch == machine_.kernel_epoch() && va.value() % size == 0;
+    }
+    void remember(VirtAddr va, bool write);
+    [[nodiscard]] std::uint64_t read64_slow(VirtAddr va);
+    void write64_slow(VirtAddr va, std::uint64_t value);
+
     Machine& machine_;
+    std::array<Recent, recent_slots> recent_{};
+    bool remembers_ = false;
 };
 
 }  // namespace pgsim::kernel

@@ -117,6 +117,7 @@ public:
     SwapInfo swap;
     VmStat vmstat;
     std::unique_ptr<PageReclaimer> reclaim;
+    std::uint64_t kernel_pages = 0;  ///< pages from the allocator that the kernel itself holds for good
     std::uint64_t nr_deferred_split = 0;
     VirtAddr split_queue;  ///< head of the deferred split list
 

@@ -123,6 +123,11 @@ public:
     /// What an operating system does with an IPI: every other CPU executes INVLPG for each page of the range.
     void shootdown(VirtRange range, PageSize stride = PageSize::k4K);
 
+    /// Another number whenever a translation of the kernel half that the current CPU used before need not hold any
+    /// more: after writes to control registers and MSRs, invalidations, a change of the CPU, a restored snapshot, a
+    /// stop. 0 while CPL is not 0. What is done behind the machine's back, through `mmu()`, is not seen.
+    [[nodiscard]] std::uint64_t kernel_epoch() const noexcept { return kernel_epoch_; }
+
     // --- exceptions ---
     /// From now on `handler` gets the exceptions of this vector, on every CPU. An empty one takes the entry away:
     /// delivery then fails.
@@ -194,6 +199,7 @@ private:
     RegisterResult refuse(RegisterFault fault);
     RegisterResult commit(const CpuState& next, bool cr3_written, const TranslationFlush& flush);
     void state_changed();
+    void new_epoch() noexcept { kernel_epoch_ = ++epoch_ & (cpu().cpl == 0 ? ~std::uint64_t{0} : 0); }
     void set_ac(bool ac);
     void charge(TimedEvent event) noexcept {
         if (TimingModel* const timing = mmu().timing()) {
@@ -207,6 +213,8 @@ private:
     std::vector<Cpu> cpus_;
     unsigned current_ = 0;
     Cycles now_;
+    std::uint64_t epoch_ = 1;
+    std::uint64_t kernel_epoch_ = 0;  // epoch_ while CPL is 0, else 0
     std::unique_ptr<MachineStop> stop_;
     std::vector<std::pair<Vector, std::shared_ptr<const ExceptionHandler>>> handlers_;
     std::optional<VirtAddr> exception_stack_;
