@@ -71,7 +71,8 @@ void KernelMemory::write64_slow(VirtAddr va, std::uint64_t value) {
 }
 
 void KernelMemory::write32(VirtAddr va, std::uint32_t value) {
-    if (const Recent& recent = slot_of(va); recent.writable && recalls(recent, va, 4)) [[likely]] {
+    if (const Recent& recent = slot_of(va);
+        recent.writable && recalls(recent, va, 4) && machine_.memory().journal() == nullptr) [[likely]] {
         machine_.advance(Cycles{1});
         const PhysAddr word{recent.frame | (va.value() & 0xff8)};
         const std::uint64_t shift = 8 * (va.value() & 4);

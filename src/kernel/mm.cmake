@@ -36,8 +36,11 @@ target_sources(pgsim
         processes.cpp
         rmap.cpp
         rmap_reclaim.cpp
+        scan_count.cpp
+        shrink_lists.cpp
         swap_fault.cpp
         swapfile.cpp
         vma.cpp
         vmscan.cpp
+        workingset.cpp
         wp_fault.cpp)

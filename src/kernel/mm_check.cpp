@@ -73,7 +73,13 @@ private:
         ++table_pages_;
         const unsigned top = pgtable_l5_enabled(k_.state) ? 5 : 4;
         for (unsigned slot = 0; slot < 256; ++slot) {
-            descend(task, counts, entry(mm.pgd_pfn, slot), top - 1, std::uint64_t{slot} << (top == 5 ? 48 : 39));
+            std::uint64_t value = entry(mm.pgd_pfn, slot);
+            if (k_.state.pti_enabled) {  // user mode's copy lies behind; the kernel's own does not execute there
+                want(task.comm + ": slot " + std::to_string(slot) + " of the user's table", entry(mm.pgd_pfn + 1, slot),
+                     value & ~page_nx);
+                value &= ~page_nx;
+            }
+            descend(task, counts, value, top - 1, std::uint64_t{slot} << (top == 5 ? 48 : 39));
         }
         for (unsigned i = 0; i < 4; ++i) {
             want(task.comm + ": rss counter " + std::to_string(i), counts.rss[i], mm.rss_stat[i]);

@@ -243,13 +243,41 @@ HandlerResult exc_page_fault(Mm& k, const ExceptionFrame& frame) {
                                              : do_user_addr_fault(k, frame.error_code, address);
 }
 
+// With page-table isolation user mode runs on the copy of the top table in the page after the kernel's own; entry and
+// exit code switch. [linux-6.6 arch/x86/entry/calling.h SWITCH_TO_KERNEL_CR3]
+class KernelTables {
+public:
+    KernelTables(Mm& k, bool from_user) : k_{k}, switch_{from_user && k.state.pti_enabled && k.loaded_mm != nullptr} {
+        if (switch_) {
+            k_.machine.mov_cr3(k_.loaded_mm->pgd_pfn << page_shift);
+        }
+    }
+    ~KernelTables() {
+        if (switch_ && k_.loaded_mm != nullptr && !k_.machine.stopped()) {
+            k_.machine.mov_cr3((k_.loaded_mm->pgd_pfn + 1) << page_shift);
+        }
+    }
+    KernelTables(const KernelTables&) = delete;
+    KernelTables& operator=(const KernelTables&) = delete;
+
+private:
+    Mm& k_;
+    bool switch_;
+};
+
 template <class Access>
 UserAccess as_user(Mm& k, task_struct& task, Access&& access) {
     switch_to(k, task);
     k.pending_signal.reset();
+    if (k.state.pti_enabled) {
+        k.machine.mov_cr3((task.mm->pgd_pfn + 1) << page_shift);
+    }
     k.machine.set_cpl(3);
     const AccessResult result = access();
     k.machine.set_cpl(0);
+    if (k.state.pti_enabled && k.loaded_mm != nullptr) {
+        k.machine.mov_cr3(k.loaded_mm->pgd_pfn << page_shift);
+    }
     if (!result.ok()) {
         throw Halted{{Halt::Kind::machine_stop, to_string(*result.stop), "user access", {}}};
     }
@@ -259,10 +287,13 @@ UserAccess as_user(Mm& k, task_struct& task, Access&& access) {
 }  // namespace
 
 void install_exception_handlers(Mm& k) {
-    k.machine.set_exception_handler(Vector::pf,
-                                    [&k](Machine&, const ExceptionFrame& frame) { return exc_page_fault(k, frame); });
+    k.machine.set_exception_handler(Vector::pf, [&k](Machine&, const ExceptionFrame& frame) {
+        const KernelTables tables{k, frame.access.cpl == 3};
+        return exc_page_fault(k, frame);
+    });
     // exc_general_protection(): of a non-canonical address nothing is reported. [spec M-F1]
     k.machine.set_exception_handler(Vector::gp, [&k](Machine&, const ExceptionFrame& frame) {
+        const KernelTables tables{k, frame.access.cpl == 3};
         k.pass("exc_general_protection");
         return frame.access.cpl == 3 ? send_signal(k, sigsegv, si_kernel, 0) : fixup_exception(k);
     });

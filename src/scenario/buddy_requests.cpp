@@ -199,7 +199,7 @@ BuddyRequest parse_free_request(std::string_view text) {
     return request;
 }
 
-std::vector<BuddyChange> apply(Buddy& buddy, const std::vector<BuddyRequest>& requests) {
+std::vector<BuddyChange> apply_requests(Buddy& buddy, const std::vector<BuddyRequest>& requests) {
     std::vector<BuddyChange> changes;
     std::vector<std::pair<std::optional<std::uint64_t>, unsigned>> results;
     for (BuddyRequest request : requests) {

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "pgsim/scenario/fault_counts.hpp"
 
+#include <charconv>
+#include <map>
 #include <nlohmann/json.hpp>
 
+#include "formats/json_view.hpp"
 #include "pgsim/base/error.hpp"
 #include "pgsim/base/units.hpp"
 #include "pgsim/kernel/mm_check.hpp"
@@ -23,15 +26,15 @@ std::uint64_t number(const Json& step, const char* key, std::uint64_t otherwise)
     }
     if (found->is_string()) {
         const auto& text = found->get_ref<const std::string&>();
-        try {
-            std::size_t used = 0;
-            const std::uint64_t value = std::stoull(text, &used, 0);
-            if (used == text.size()) {
-                return value;
-            }
-        } catch (const std::exception&) {
+        const bool hexadecimal = text.substr(0, 2) == "0x";
+        std::uint64_t value = 0;
+        const char* const end = text.data() + text.size();
+        const auto [stop, error] =
+            std::from_chars(text.data() + (hexadecimal ? 2 : 0), end, value, hexadecimal ? 16 : 10);
+        if (error != std::errc{} || stop != end || text.empty()) {
             throw Error{key, "\"" + text + "\" is no number"};
         }
+        return value;
     }
     throw Error{key, "a number or a hex string is wanted"};
 }
@@ -47,10 +50,46 @@ std::string text(const Json& step, const char* key) {
     return found->get<std::string>();
 }
 
+// What an operation cannot do without. [fault-counts README]
+void check_arguments(const Json& step, const std::string& op) {
+    static const std::map<std::string_view, std::vector<const char*>> wanted{
+        {"mmap", {"addr", "len", "prot", "flags"}},
+        {"read", {"addr", "count"}},
+        {"write", {"addr", "count"}},
+        {"rdwr", {"addr", "count"}},
+        {"munmap", {"addr", "len"}},
+        {"mprotect", {"addr", "len", "prot"}},
+        {"madvise", {"addr", "len", "advice"}},
+        {"mlock", {"addr", "len"}},
+        {"munlock", {"addr", "len"}},
+        {"mremap", {"addr", "len", "new_len", "flags"}},
+        {"fork", {"child"}},
+        {"call", {"addr"}},
+        {"kwrite", {"addr", "len"}},
+        {"kread", {"addr", "len"}},
+        {"openfile", {"file", "kind"}},
+        {"filewrite", {"file", "offset", "count"}},
+        {"ftruncate", {"file", "len"}},
+        {"thp_off", {"value"}}};
+    const auto known = wanted.find(op);
+    if (known == wanted.end()) {
+        return;
+    }
+    for (const char* const key : known->second) {
+        if (!step.contains(key)) {
+            throw Error{key, "the operation " + op + " needs it"};
+        }
+    }
+}
+
 ProcessOperation operation_of(const Json& step) {
+    if (!step.is_object()) {
+        throw Error{"a step is an object"};
+    }
     ProcessOperation operation;
     operation.proc = text(step, "proc");
     operation.op = text(step, "op");
+    check_arguments(step, operation.op);
     operation.addr = number(step, "addr", 0);
     operation.len = number(step, "len", 0);
     operation.count = number(step, "count", 1);
@@ -138,6 +177,9 @@ void compare(const Json& measured, const Json& simulated, const std::string& pat
 }
 
 void run_scenario(Json& scenario, const ProcessWorld::Options& options, FaultCountsRun& run) {
+    if (!scenario.is_object() || !scenario.contains("steps") || !scenario["steps"].is_array()) {
+        throw Error{"scenario " + std::to_string(run.scenarios), "it has no list of steps"};
+    }
     const std::string id = text(scenario, "id");
     const bool same = !scenario.contains("same_in_v6_6") || scenario["same_in_v6_6"] == true;
     ProcessWorld world{options};
@@ -147,7 +189,7 @@ void run_scenario(Json& scenario, const ProcessWorld::Options& options, FaultCou
         try {
             simulated = measure(world, operation_of(step));
         } catch (const Error& error) {
-            throw Error{"scenario " + id + ", step " + std::to_string(number), error.what()};
+            throw error.within("scenario " + id + ", step " + std::to_string(number));
         } catch (const kernel::Halted& halted) {
             throw Error{"scenario " + id + ", step " + std::to_string(number),
                         "the simulated kernel stopped: " + halted.halt.message};
@@ -182,9 +224,12 @@ FaultCountsRun run_fault_counts(std::string_view json, const ProcessWorld::Optio
     run.check = check;
     Json file;
     try {
-        file = Json::parse(json);
-        if (file.at("format") != "pgsim-faults/1") {
+        file = formats::parse_json(json, "fault-counts file");
+        if (!file.is_object() || !file.contains("format") || file["format"] != "pgsim-faults/1") {
             throw Error{"format", "it is not pgsim-faults/1"};
+        }
+        if (!file.contains("scenarios") || !file["scenarios"].is_array()) {
+            throw Error{"scenarios", "a list is wanted"};
         }
         for (Json& scenario : file.at("scenarios")) {
             run_scenario(scenario, options, run);

@@ -104,7 +104,7 @@ struct ProcessRecording::State {
     }
 
     void keep(const std::string& process) {
-        kernel::BareKernel& kernel = world.kernel();
+        const RunningKernel& kernel = world.kernel();
         const CpuState& cpu = kernel.machine().cpu();
         formats::CaptureCheckpoint now;
         now.name = checkpoints.empty() ? "start" : "step-" + std::to_string(checkpoints.size());

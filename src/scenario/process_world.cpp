@@ -9,7 +9,10 @@
 
 #include "pgsim/base/error.hpp"
 #include "pgsim/base/units.hpp"
+#include "pgsim/kernel/bare_kernel.hpp"
 #include "pgsim/kernel/pgtable_generic.hpp"
+#include "pgsim/scenario/boot.hpp"
+#include "pgsim/scenario/booted_kernel.hpp"
 
 namespace pgsim {
 
@@ -164,15 +167,34 @@ BareKernelSetup kernel_setup(const ProcessWorld::Options& options) {
     return setup;
 }
 
+std::shared_ptr<BootedKernel> boot_kernel(const Boot& boot, const ProcessWorld::Options& options) {
+    if (boot.scenario().inputs.series.name != "6.6") {
+        throw Error{"kernel", "processes are those of Linux 6.6; this boot is of " +
+                                  std::string{boot.scenario().inputs.series.name}};
+    }
+    return std::make_shared<BootedKernel>(boot, BootedKernelOptions{.late = true, .pcp = options.pcp});
+}
+
 }  // namespace
 
-ProcessWorld::ProcessWorld(const Options& options) : kernel_{kernel_setup(options)} {
+ProcessWorld::ProcessWorld(RunningKernel kernel, std::uint64_t kernel_pages, const MmSetup& setup)
+    : kernel_{std::move(kernel)} {
     mm_ = std::make_unique<Mm>(kernel_.machine(), kernel_.memory(), kernel_.state(), kernel_.buddy(),
-                               kernel_.init_top_pgt(), kernel_.zero_page(), kernel_.lists(), options.mm);
+                               kernel_.init_top_pgt(), kernel_.zero_page(), kernel_.lists(), setup);
+    mm_->kernel_pages = kernel_pages;
     task_struct& first = create_process(*mm_, "P");
     first.thp_disabled = true;
     processes_.push_back({"P", &first});
 }
+
+ProcessWorld::ProcessWorld(const Options& options)
+    : ProcessWorld{RunningKernel{std::make_shared<BareKernel>(kernel_setup(options))}, 0, options.mm} {}
+
+ProcessWorld::ProcessWorld(const Boot& boot, const Options& options)
+    : ProcessWorld{boot_kernel(boot, options), options.mm} {}
+
+ProcessWorld::ProcessWorld(const std::shared_ptr<BootedKernel>& kernel, const MmSetup& setup)
+    : ProcessWorld{RunningKernel{kernel}, kernel->own_pages(), setup} {}
 
 ProcessWorld::~ProcessWorld() {
     if (mm_->machine.stopped()) {

@@ -4,7 +4,9 @@
 #include "support/data.hpp"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
+#include "pgsim/base/error.hpp"
 #include "pgsim/scenario/fault_counts.hpp"
 
 using namespace pgsim;
@@ -63,4 +65,61 @@ TEST_CASE("Scenarios that are the same in v6.6 give the measured numbers", "[sce
                       [](const FaultCountDifference& d) { return d.scenario == "signals-basic" && d.step == 19; });
     }
     report(differences);
+}
+
+TEST_CASE("A file without measured numbers gets them, the same as one with", "[scenario][faults]") {
+    for (const char* name : {"fault-counts/faults.json", "fault-counts/swap.json"}) {
+        const std::string text = test::read_file(test::data_path(name));
+        auto bare = nlohmann::ordered_json::parse(text);
+        for (auto& scenario : bare["scenarios"]) {
+            for (auto& step : scenario["steps"]) {
+                step.erase("measured");
+            }
+        }
+        const FaultCountsRun run = run_fault_counts(bare.dump(), fault_counts_options());
+        CHECK(run.differences.empty());
+        CHECK(run.expected_differences.empty());
+        const auto whole = nlohmann::json::parse(run_fault_counts(text, fault_counts_options()).results);
+        CHECK(nlohmann::json::parse(run.results) == whole);
+    }
+}
+
+TEST_CASE("A file that is none is refused, with the place", "[scenario][faults]") {
+    const auto error_of = [](const std::string& text) -> std::string {
+        try {
+            (void)run_fault_counts(text, fault_counts_options());
+        } catch (const Error& error) {
+            return error.what();
+        }
+        return "no error";
+    };
+    const auto step = [](const std::string& body) {
+        return R"({"format": "pgsim-faults/1", "scenarios": [{"id": "one", "title": "", "steps": [)" + body + "]}]}";
+    };
+    using Catch::Matchers::Contains;
+    CHECK_THAT(error_of(""), !Contains("no error"));
+    CHECK_THAT(error_of("[]"), Contains("pgsim-faults/1"));
+    CHECK_THAT(error_of("{}"), Contains("pgsim-faults/1"));
+    CHECK_THAT(error_of(R"({"format": "pgsim-faults/1"})"), Contains("scenarios"));
+    CHECK_THAT(error_of(R"({"format": "pgsim-faults/1", "scenarios": [7]})"), Contains("scenario 0"));
+    CHECK_THAT(error_of(R"({"format": "pgsim-faults/1", "scenarios": [{"id": "x"}]})"), Contains("steps"));
+    CHECK_THAT(error_of(step("7")), Contains("scenario one, step 0"));
+    CHECK_THAT(error_of(step(R"({"op": "read", "addr": "0x0", "count": 1})")), Contains("process"));
+    CHECK_THAT(error_of(step(R"({"proc": "P", "op": "swim"})")), Contains("swim"));
+    CHECK_THAT(error_of(step(R"({"proc": "P", "op": "read", "count": 1})")), Contains("addr"));
+    CHECK_THAT(error_of(step(R"({"proc": "P", "op": "read", "addr": "0xzz", "count": 1})")), Contains("0xzz"));
+    CHECK_THAT(error_of(step(R"({"proc": "P", "op": "read", "addr": "0x1000", "count": -1})")), Contains("count"));
+    CHECK_THAT(error_of(step(R"({"proc": "P", "op": "read", "addr": "0x1000", "count": 1e300})")), Contains("count"));
+    CHECK_THAT(error_of(step(R"({"proc": "P", "op": "read", "addr": "0x1000", "count": 99999999999})")),
+               Contains("count"));
+    CHECK_THAT(error_of(step(R"({"proc": "P", "op": "mmap", "addr": "0x1000", "len": "0x1000", "prot": "q",
+                                 "flags": "private|anon"})")),
+               Contains("prot"));
+    CHECK_THAT(error_of(step(R"({"proc": "P", "op": "mmap", "addr": "0x1000", "len": "0x1000", "prot": "r",
+                                 "flags": "private", "file": 4})")),
+               Contains("file"));
+    CHECK_THAT(error_of(step(R"({"proc": "P", "op": "filewrite", "file": 4, "offset": "0x0", "count": 1})")),
+               Contains("file"));
+    CHECK_THAT(error_of(step(R"({"proc": "P", "op": "madvise", "addr": "0x1000", "len": "0x1000", "advice": 4})")),
+               Contains("advice"));
 }

@@ -32,7 +32,7 @@ void buddy(const Options& options) {
     boot_options.until = "buddy.exit";
     const Boot boot = boot_with_progress(options.machine.scenario(), std::move(boot_options));
     BootedKernel kernel{boot, {.late = options.late, .pcp = !options.no_pcp}};
-    const std::vector<BuddyChange> changes = apply(kernel.buddy(), requests);
+    const std::vector<BuddyChange> changes = apply_requests(kernel.buddy(), requests);
     if (!options.svg.empty()) {
         deliver(options.svg, free_lists_svg(kernel.buddy()));
     }

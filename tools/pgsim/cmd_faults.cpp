@@ -18,7 +18,7 @@ struct Options {
     std::vector<std::string> files;
     std::string results;
     int levels = 4;
-    std::uint64_t memory_mib = 1024;
+    std::uint64_t memory_mib = 4096;
     bool json = false;
 };
 

@@ -9,6 +9,7 @@
 #include "pgsim/formats/text_file.hpp"
 #include "pgsim/scenario/process_explorer.hpp"
 #include "pgsim/scenario/process_script.hpp"
+#include "source.hpp"
 
 namespace pgsim::cli {
 
@@ -30,6 +31,8 @@ struct Options {
     bool json = false;
     bool views = false;
     std::string html;
+    MachineOptions machine;
+    bool booted = false;
 };
 
 ProcessWorld::Options world_of(const Options& options) {
@@ -43,9 +46,19 @@ ProcessWorld::Options world_of(const Options& options) {
     return world;
 }
 
-ProcessStory run_to_page(const std::string& script, const Options& options, const StoryOptions& wanted) {
-    (void)parse_process_script(script);  // before a machine is made
-    ProcessWorld world{world_of(options)};
+// The machine that a boot leaves, or one built by hand.
+std::unique_ptr<ProcessWorld> make_world(const Options& options) {
+    if (!options.booted) {
+        return std::make_unique<ProcessWorld>(world_of(options));
+    }
+    BootOptions boot_options;
+    boot_options.until = "buddy.exit";
+    const Boot boot = boot_with_progress(options.machine.scenario(), std::move(boot_options));
+    return std::make_unique<ProcessWorld>(boot, world_of(options));
+}
+
+ProcessStory run_to_page(const std::string& script, const Options& options, ProcessWorld& world,
+                         const StoryOptions& wanted) {
     ProcessRecording recording{world};
     ProcessStory told = run_process_script(script, world, recording.story_options(wanted));
     const std::string title = std::filesystem::path{options.file}.stem().string();
@@ -72,11 +85,10 @@ void run(const Options& options) {
     story.views = options.views;
     ProcessStory told;
     try {
-        if (options.html.empty()) {
-            told = run_process_script(script, world_of(options), story);
-        } else {
-            told = run_to_page(script, options, story);
-        }
+        (void)parse_process_script(script);  // before a machine is made
+        const std::unique_ptr<ProcessWorld> world = make_world(options);
+        told = options.html.empty() ? run_process_script(script, *world, story)
+                                    : run_to_page(script, options, *world, story);
     } catch (const Error& error) {
         throw error.within(options.file);
     }
@@ -125,7 +137,21 @@ void add_run(CLI::App& app) {
     command->add_flag("--views", options->views,
                       "with --json: areas, pages, tables and frames of all processes after each line");
     command->add_option("--html", options->html, "write the explorer page of this run")->type_name("FILE");
-    command->callback([options] { run(*options); });
+    options->machine.add_to(*command);
+    command->callback([options, command] {
+        static const char* const of_machine[] = {"--preset", "--e820",   "--like",    "--this-machine",
+                                                 "--cpu",    "--kernel", "--cmdline", "--numa"};
+        for (const char* const name : of_machine) {
+            const CLI::Option* const option = command->get_option_no_throw(name);
+            options->booted = options->booted || (option != nullptr && option->count() != 0);
+        }
+        for (const char* const name : {"--levels", "--memory", "--free"}) {
+            if (options->booted && command->count(name) != 0) {
+                throw Error{name, "the machine that is booted decides that"};
+            }
+        }
+        run(*options);
+    });
 }
 
 }  // namespace pgsim::cli

@@ -53,7 +53,8 @@ public:
     [[nodiscard]] std::uint16_t read16(VirtAddr va);
     [[nodiscard]] std::uint8_t read8(VirtAddr va);
     void write64(VirtAddr va, std::uint64_t value) {
-        if (const Recent& recent = slot_of(va); recent.writable && recalls(recent, va, 8)) [[likely]] {
+        if (const Recent& recent = slot_of(va);
+            recent.writable && recalls(recent, va, 8) && machine_.memory().journal() == nullptr) [[likely]] {
             machine_.advance(Cycles{1});
             machine_.memory().write64(PhysAddr{recent.frame | (va.value() & 0xfff)}, value);
             return;

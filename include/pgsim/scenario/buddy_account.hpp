@@ -54,7 +54,7 @@ struct BuddyChange {
 };
 /// Does them one after the other.
 /// @throws Error  for a free of what is not an allocated block of this order; those before it have been done
-[[nodiscard]] std::vector<BuddyChange> apply(kernel::Buddy& buddy, const std::vector<BuddyRequest>& requests);
+[[nodiscard]] std::vector<BuddyChange> apply_requests(kernel::Buddy& buddy, const std::vector<BuddyRequest>& requests);
 
 /// Per zone: pages, watermarks, and the free lists by mobility and order, as in /proc/pagetypeinfo.
 [[nodiscard]] std::string free_lists_text(const kernel::Buddy& buddy);

@@ -6,13 +6,16 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "pgsim/kernel/bare_kernel.hpp"
 #include "pgsim/kernel/mm.hpp"
 #include "pgsim/kernel/processes.hpp"
 
 namespace pgsim {
+
+class Boot;
+class BootedKernel;
 
 /// One operation of one process. Only the members that `op` names matter; see perform().
 struct ProcessOperation {
@@ -62,6 +65,40 @@ struct ProcessState {
     std::uint64_t vmas = 0;
 };
 
+/// The kernel under the processes: one built by hand, or that of a boot.
+class RunningKernel {
+public:
+    template <class Kernel>
+    explicit RunningKernel(std::shared_ptr<Kernel> of)
+        : machine_{&of->machine()},
+          memory_{&of->memory()},
+          state_{&of->state()},
+          buddy_{&of->buddy()},
+          init_top_pgt_{of->init_top_pgt()},
+          zero_page_{of->zero_page()},
+          lists_{of->lists()},
+          owner_{std::move(of)} {}
+
+    [[nodiscard]] Machine& machine() const noexcept { return *machine_; }
+    [[nodiscard]] kernel::KernelMemory& memory() const noexcept { return *memory_; }
+    [[nodiscard]] kernel::KernelState& state() const noexcept { return *state_; }
+    [[nodiscard]] kernel::Buddy& buddy() const noexcept { return *buddy_; }
+    /// swapper_pg_dir.
+    [[nodiscard]] PhysAddr init_top_pgt() const noexcept { return init_top_pgt_; }
+    [[nodiscard]] Pfn zero_page() const noexcept { return zero_page_; }
+    [[nodiscard]] VirtAddr lists() const noexcept { return lists_; }
+
+private:
+    Machine* machine_;
+    kernel::KernelMemory* memory_;
+    kernel::KernelState* state_;
+    kernel::Buddy* buddy_;
+    PhysAddr init_top_pgt_;
+    Pfn zero_page_;
+    VirtAddr lists_;
+    std::shared_ptr<void> owner_;
+};
+
 /// A simulated machine with processes that have names, and files that have numbers. The first process is P.
 class ProcessWorld {
 public:
@@ -74,6 +111,10 @@ public:
     };
     explicit ProcessWorld(const Options& options);
     ProcessWorld() : ProcessWorld{Options{}} {}
+    /// On the machine of a boot, with the boot's tables in the kernel half and memory from its allocator; of the
+    /// options only `mm` and `pcp` matter. @throws Error  when the boot did not come to buddy.exit, or is of another
+    ///                                                     series than 6.6, which these processes are of
+    ProcessWorld(const Boot& boot, const Options& options);
     ~ProcessWorld();
     ProcessWorld(const ProcessWorld&) = delete;
     ProcessWorld& operator=(const ProcessWorld&) = delete;
@@ -88,7 +129,7 @@ public:
     [[nodiscard]] kernel::task_struct& task(const std::string& name) const;
 
     [[nodiscard]] kernel::Mm& mm() noexcept { return *mm_; }
-    [[nodiscard]] kernel::BareKernel& kernel() noexcept { return kernel_; }
+    [[nodiscard]] const RunningKernel& kernel() const noexcept { return kernel_; }
 
     /// One page that a process sees.
     struct PageView {
@@ -111,7 +152,10 @@ private:
     [[nodiscard]] std::shared_ptr<kernel::address_space> file(const ProcessOperation& operation) const;
     void bury_killed();
 
-    kernel::BareKernel kernel_;
+    ProcessWorld(const std::shared_ptr<BootedKernel>& kernel, const kernel::MmSetup& setup);
+    ProcessWorld(RunningKernel kernel, std::uint64_t kernel_pages, const kernel::MmSetup& setup);
+
+    RunningKernel kernel_;
     std::map<std::uint64_t, std::shared_ptr<kernel::address_space>> files_;
     std::unique_ptr<kernel::Mm> mm_;
     std::vector<Process> processes_;
