@@ -37,13 +37,8 @@ BuddySetup setup_of(const Boot& boot, const Checkpoint& checkpoint) {
         setup.node_data.resize(std::max(setup.node_data.size(), nid + 1));
         setup.node_data[nid] = setup.page_offset_base + node.pgdat.value();
     }
-    const int nodes = static_cast<int>(setup.node_data.size());
-    setup.node_distance.resize(setup.node_data.size());
-    for (int from = 0; from < nodes; ++from) {
-        for (int to = 0; to < nodes; ++to) {
-            setup.node_distance[static_cast<std::size_t>(from)].push_back(checkpoint.numa.node_distance(from, to));
-        }
-    }
+    setup.node_orders = build_all_zonelists(checkpoint.numa, checkpoint.zones,
+                                            static_cast<unsigned>(inputs.config.number("NODES_SHIFT", 0)));
     return setup;
 }
 
