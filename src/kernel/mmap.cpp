@@ -75,10 +75,30 @@ vm_area_struct& mmap_region(Mm& k, mm_struct& mm, std::uint64_t address, std::ui
     return vma_link(mm, std::move(vma));
 }
 
+// Whether a wish for an address can be met. [linux-6.6 arch/x86/kernel/sys_x86_64.c arch_get_unmapped_area_topdown()]
+bool hint_is_free(const Mm& k, const mm_struct& mm, std::uint64_t address, std::uint64_t length) {
+    constexpr std::uint64_t mmap_min_addr = 0x10000;
+    constexpr std::uint64_t stack_guard_gap = 256 * page_size;
+    const std::uint64_t top = task_size_max(k.state);
+    if (address < mmap_min_addr || length > top || address > top - length) {
+        return false;
+    }
+    const auto above =
+        std::find_if(mm.mm_mt.begin(), mm.mm_mt.end(), [&](const auto& area) { return area.second->vm_end > address; });
+    if (above == mm.mm_mt.end()) {
+        return true;
+    }
+    const std::uint64_t gap = above->second->has(vm::growsdown) ? stack_guard_gap : 0;
+    return above->second->vm_start >= gap && address + length <= above->second->vm_start - gap;
+}
+
 }  // namespace
 
 std::uint64_t get_unmapped_area(const Mm& k, mm_struct& mm, std::uint64_t length) {
     (void)k;
+    if (length > mm.mmap_base) {
+        return 0;
+    }
     std::uint64_t top = mm.mmap_base;
     for (auto it = mm.mm_mt.rbegin(); it != mm.mm_mt.rend(); ++it) {
         if (it->second->vm_start >= mm.mmap_base) {
@@ -104,7 +124,10 @@ long do_mmap(Mm& k, task_struct& task, std::uint64_t address, std::uint64_t leng
         return -einval;
     }
     if ((flags & map::fixed) == 0) {
-        address = get_unmapped_area(k, mm, length);
+        address = page_align(address);
+        if (!hint_is_free(k, mm, address, length)) {
+            address = get_unmapped_area(k, mm, length);
+        }
         if (address == 0) {
             return -enomem;
         }

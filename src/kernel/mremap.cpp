@@ -184,7 +184,8 @@ long do_mremap(Mm& k, task_struct& task, std::uint64_t address, std::uint64_t ol
         return -efault;
     }
     if (fixed) {
-        if (new_address % page_size != 0 || new_address + new_length > task_size_max(k.state) ||
+        if (new_address % page_size != 0 || new_length > task_size_max(k.state) ||
+            new_address > task_size_max(k.state) - new_length ||
             (address + old_length > new_address && new_address + new_length > address)) {
             return -einval;
         }

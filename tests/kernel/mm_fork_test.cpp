@@ -389,3 +389,22 @@ TEST_CASE("After exit nothing is left", "[kernel][mm][M-D24]") {
     CHECK(kernel.buddy().free_page_count() == managed);
     CHECK(kernel.buddy().bad_pages() == 0);
 }
+
+TEST_CASE("A wish for an address is met where the range is free", "[kernel][mm]") {
+    MmWorld world;
+    const auto map_near = [&](std::uint64_t address, std::uint64_t pages) {
+        return static_cast<std::uint64_t>(
+            do_mmap(world.mm, *world.p, address, pages << 12, r | w, map::private_ | map::anonymous, nullptr, 0));
+    };
+    CHECK(map_near(at, 4) == at);
+    CHECK(map_near(at + 4 * page_size, 4) == at + 4 * page_size);
+    CHECK(map_near(at + 2 * page_size, 1) != at + 2 * page_size);
+    world.map_private(r | w, 1, at + 64 * MiB, map::growsdown);
+    CHECK(map_near(at + 64 * MiB - 257 * page_size, 1) == at + 64 * MiB - 257 * page_size);
+    CHECK(map_near(at + 64 * MiB - 256 * page_size, 1) != at + 64 * MiB - 256 * page_size);
+    CHECK(do_mmap(world.mm, *world.p, 0, ~std::uint64_t{0} - page_size, r, map::private_ | map::anonymous, nullptr,
+                  0) == -enomem);
+    CHECK(do_mremap(world.mm, *world.p, at, page_size, 0 - 2 * page_size, mremap_flag::maymove | mremap_flag::fixed,
+                    at + 128 * MiB) == -einval);
+    CHECK(world.broken() == nothing);
+}

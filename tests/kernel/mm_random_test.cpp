@@ -3,6 +3,7 @@
 #include "support/catch.hpp"
 
 #include <array>
+#include <cstdlib>
 #include <map>
 #include <optional>
 #include <random>
@@ -389,7 +390,14 @@ private:
     std::vector<ModelObject> objects_;
 };
 
-void play(const BareKernelSetup& machine, const MmSetup& setup, unsigned seed, int steps) {
+// PGSIM_RANDOM_STEPS=N: so many steps for each seed instead, for a long run.
+int steps_wanted(int otherwise) {
+    const char* const text = std::getenv("PGSIM_RANDOM_STEPS");
+    return text == nullptr ? otherwise : std::max(1, std::atoi(text));
+}
+
+void play(const BareKernelSetup& machine, const MmSetup& setup, unsigned seed, int usual_steps) {
+    const int steps = steps_wanted(usual_steps);
     BareKernel kernel{machine};
     std::uint64_t before = 0;
     {
