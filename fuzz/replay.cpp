@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A main for fuzz targets without libFuzzer: runs the target on each file of the folders and files that are named, on
-// pieces of each, and on copies with a few bytes changed. Always the same ones. A target that finds fault aborts.
+// copies with a few bytes changed or cut off: always the same ones. --mutations N: so many of each file, instead of 40.
+// A target that finds fault aborts.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -17,7 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 namespace {
 
 using Bytes = std::vector<std::uint8_t>;
-constexpr std::size_t mutations = 40;  // of each file
+constexpr std::uint64_t usual_mutations = 40;  // of each file
 constexpr std::string_view likely = "0129afx-,:{}[]\"\n -";
 
 // A copy on the heap of just this size, so that a sanitizer sees a read behind the end.
@@ -43,8 +45,11 @@ Bytes mutated(Bytes bytes, pgsim::SplitMix64& random) {
 
 int main(int argc, char** argv) {
     std::vector<std::filesystem::path> files;
+    std::uint64_t mutations = usual_mutations;
     for (int i = 1; i < argc; ++i) {
-        if (std::filesystem::is_directory(argv[i])) {
+        if (std::string_view{argv[i]} == "--mutations" && i + 1 < argc) {
+            mutations = std::strtoull(argv[++i], nullptr, 10);
+        } else if (std::filesystem::is_directory(argv[i])) {
             for (const auto& entry : std::filesystem::directory_iterator{argv[i]}) {
                 files.push_back(entry.path());
             }
@@ -63,10 +68,10 @@ int main(int argc, char** argv) {
             return 2;
         }
         run(bytes);
-        for (std::size_t i = 0; i < mutations; ++i) {
+        for (std::uint64_t i = 0; i < mutations; ++i) {
             run(mutated(bytes, random));
         }
     }
-    std::printf("%zu files, %zu mutations of each\n", files.size(), mutations);
+    std::printf("%zu files, %llu mutations of each\n", files.size(), static_cast<unsigned long long>(mutations));
     return files.empty() ? 2 : 0;
 }
