@@ -235,8 +235,8 @@ TEST_CASE("The area's own lock is enough, or mmap_lock is taken", "[kernel][mm][
 
 TEST_CASE("Fault-around maps the window that the rule says", "[kernel][mm][M-F15]") {
     // The area begins at page `first` of a 2-MByte stretch, the file at page `pgoff`; all of the file is cached.
-    const std::uint64_t first = GENERATE(0, 5, 16, 505);
-    const std::uint64_t pgoff = GENERATE(0, 3);
+    const std::uint64_t first = GENERATE(0U, 5U, 16U, 505U);
+    const std::uint64_t pgoff = GENERATE(0U, 3U);
     constexpr std::uint64_t file_pages = 40;
     constexpr std::uint64_t area_pages = 36;
     for (std::uint64_t touched = 0; touched < area_pages; ++touched) {

@@ -271,7 +271,7 @@ TEST_CASE("Page tables that one page in an empty area takes", "[kernel][mm][M-C6
 TEST_CASE("mremap moves entries without a fault or a copy", "[kernel][mm][M-D26]") {
     MmWorld world;
     // Aligned alike at 2 MiB (whole page tables move), or not (entry by entry).
-    const std::uint64_t shift = GENERATE(0, 3);
+    const std::uint64_t shift = GENERATE(0U, 3U);
     constexpr std::uint64_t pages = 600;
     world.map_private(r | w, pages);
     std::vector<std::uint64_t> frames;

@@ -303,8 +303,8 @@ TEST_CASE("The JSON of a story has what its text tells", "[scenario][run]") {
 }
 
 TEST_CASE("The examples run, and no invariant breaks", "[scenario][run]") {
-    for (const char* name :
-         {"copy-on-write", "fork-chain", "stack-growth", "mapped-file", "working-set", "stale-write"}) {
+    for (const char* name : {"copy-on-write", "fork-chain", "stack-growth", "mapped-file", "working-set", "stale-write",
+                             "out-of-memory"}) {
         INFO(name);
         ProcessWorld::Options options;
         options.memory_bytes = std::uint64_t{256} << 20;
