@@ -216,8 +216,18 @@ std::string to_string(const BuddyChange& change) {
                            to_string(gfp_migratetype(request.gfp)),
                            zone_name(static_cast<ZoneType>(gfp_zone(request.gfp))));
     }
-    for (const BuddyEvent& event : change.events) {
-        out += "  " + of_event(event) + '\n';
+    // A refill of the CPU's own list takes dozens of blocks, each like the first.
+    const auto refill = std::find_if(change.events.begin(), change.events.end(), [](const BuddyEvent& event) {
+        return event.kind == BuddyEvent::Kind::pcp_refill;
+    });
+    constexpr std::ptrdiff_t told_of_refill = 4;
+    const bool shortened = refill != change.events.end() && refill - change.events.begin() > told_of_refill;
+    for (auto event = change.events.begin(); event != change.events.end(); ++event) {
+        if (shortened && event - change.events.begin() == told_of_refill) {
+            out += fmt::format("  … {} more such steps\n", refill - event);
+            event = refill;
+        }
+        out += "  " + of_event(*event) + '\n';
     }
     if (!change.pfn) {
         out += "  failed: no zone has such a block above its watermark\n";

@@ -153,6 +153,18 @@ TEST_CASE("Text, picture, SVG and JSON show the same lists", "[scenario][buddy]"
     CHECK(free == pages_in(free_list_lengths(kernel.buddy())));
 }
 
+TEST_CASE("A refill of the CPU's own list is told in short", "[scenario][buddy][M-B19]") {
+    BootedKernel kernel{small_boot(), {.late = true}};
+    const auto changes = apply_requests(
+        kernel.buddy(), {parse_alloc_request("0,highuser_movable"), parse_alloc_request("0,highuser_movable")});
+    const auto lines = [](const std::string& text) { return std::count(text.begin(), text.end(), '\n'); };
+    CHECK_THAT(to_string(changes[0]), Catch::Matchers::Contains("more such steps") &&
+                                          Catch::Matchers::Contains("the CPU's own list of order 0 was empty"));
+    CHECK(lines(to_string(changes[0])) < 30);
+    CHECK(changes[1].changed.empty());  // the list has pages now: the free lists stay as they are
+    CHECK(changes[1].events.size() == 2);
+}
+
 TEST_CASE("Deferred pages are free when init starts", "[scenario][buddy][M-A21]") {
     BootScenario scenario = presets::qemu_q35("2G");
     use_kernel(scenario, "6.1");  // Debian's build defers
